@@ -1,0 +1,51 @@
+# SPDX-License-Identifier: Apache-2.0
+# Build options and the flags every target shares.
+include_guard(GLOBAL)
+
+set(VELO_SANITIZE "" CACHE STRING "Sanitizers for every target: 'address,undefined' or 'thread'")
+option(VELO_UNITY "Unity builds, eight sources per translation unit" OFF)
+option(VELO_PCH "Precompile the standard headers, fmt and (for tests) GoogleTest" OFF)
+option(VELO_FUZZ "Build the fuzz targets with libFuzzer (clang only)" OFF)
+
+if(NOT CMAKE_BUILD_TYPE AND NOT CMAKE_CXX_FLAGS)
+  set(CMAKE_BUILD_TYPE RelWithDebInfo)
+endif()
+
+set(CMAKE_CXX_STANDARD 23)
+set(CMAKE_CXX_STANDARD_REQUIRED ON)
+set(CMAKE_CXX_EXTENSIONS OFF)
+set(CMAKE_EXPORT_COMPILE_COMMANDS ON)
+set(CMAKE_RUNTIME_OUTPUT_DIRECTORY "${CMAKE_BINARY_DIR}/bin")
+
+# VELO_CHECK stays on in every build; NDEBUG only silences VELO_DCHECK and assert.
+set(CMAKE_CXX_FLAGS_RELEASE "-O2 -g1 -DNDEBUG")
+
+add_compile_options(-Wall -Wextra -Werror -Wshadow)
+if(CMAKE_CXX_COMPILER_ID STREQUAL "Clang")
+  add_compile_options(-fcolor-diagnostics)
+else()
+  add_compile_options(-fdiagnostics-color=always)
+endif()
+
+find_program(VELO_MOLD mold)
+mark_as_advanced(VELO_MOLD)
+if(VELO_MOLD)
+  add_link_options(-fuse-ld=mold)
+endif()
+
+if(VELO_SANITIZE)
+  add_compile_options(-fsanitize=${VELO_SANITIZE} -fno-sanitize-recover=all -fno-omit-frame-pointer)
+  add_link_options(-fsanitize=${VELO_SANITIZE})
+endif()
+
+if(VELO_FUZZ)
+  if(NOT CMAKE_CXX_COMPILER_ID STREQUAL "Clang")
+    message(FATAL_ERROR "VELO_FUZZ needs clang: libFuzzer is part of it")
+  endif()
+  add_compile_options(-fsanitize=fuzzer-no-link)
+endif()
+
+if(VELO_UNITY)
+  set(CMAKE_UNITY_BUILD ON)
+  set(CMAKE_UNITY_BUILD_BATCH_SIZE 8)
+endif()

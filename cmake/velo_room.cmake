@@ -1,0 +1,200 @@
+# SPDX-License-Identifier: Apache-2.0
+# The functions with which a directory says what it is: velo_room, velo_backend, velo_support, velo_test,
+# velo_fuzz, velo_program. Each room has its own include root, so a header of a room that is not linked
+# cannot be included; `all_verify_interface_header_sets` proves that each public header stands alone.
+include_guard(GLOBAL)
+
+# velo_room([NAME] messenger [DEPS velo::base ...] [PRIVATE_DEPS ...] [TEST_DEPS ...])
+#   The static library velo_NAME (velo::NAME) from src/*.cpp with the public headers of include/, and
+#   the test program velo_NAME_test from src/*_test.cpp. DEPS are part of the public headers' contract.
+function(velo_room)
+  cmake_parse_arguments(PARSE_ARGV 0 arg "" "NAME" "DEPS;PUBLIC_DEPS;PRIVATE_DEPS;TEST_DEPS")
+  if(NOT arg_NAME)
+    list(POP_FRONT arg_UNPARSED_ARGUMENTS arg_NAME)
+  endif()
+  velo_detail_reject_unknown(velo_room "${arg_UNPARSED_ARGUMENTS}")
+  velo_detail_library("${arg_NAME}" "${CMAKE_CURRENT_SOURCE_DIR}/src" "${CMAKE_CURRENT_SOURCE_DIR}/include"
+    "${arg_DEPS};${arg_PUBLIC_DEPS}" "${arg_PRIVATE_DEPS}" "${arg_TEST_DEPS}")
+endfunction()
+
+# velo_backend(ROOM transport NAME tcp [DEPS ...] [PRIVATE_DEPS ...] [TEST_DEPS ...])
+#   The same for src/ROOM/backends/NAME: target velo_ROOM_NAME (velo::ROOM_NAME), sources in src/ or
+#   beside the CMakeLists.txt, headers <velo/ROOM/backends/NAME.hpp>. Links velo::ROOM by itself.
+function(velo_backend)
+  cmake_parse_arguments(PARSE_ARGV 0 arg "" "ROOM;NAME" "DEPS;PUBLIC_DEPS;PRIVATE_DEPS;TEST_DEPS")
+  velo_detail_reject_unknown(velo_backend "${arg_UNPARSED_ARGUMENTS}")
+  set(sources "${CMAKE_CURRENT_SOURCE_DIR}")
+  if(IS_DIRECTORY "${sources}/src")
+    string(APPEND sources "/src")
+  endif()
+  velo_detail_library("${arg_ROOM}_${arg_NAME}" "${sources}" "${CMAKE_CURRENT_SOURCE_DIR}/include"
+    "velo::${arg_ROOM};${arg_DEPS};${arg_PUBLIC_DEPS}" "${arg_PRIVATE_DEPS}" "${arg_TEST_DEPS}")
+endfunction()
+
+# velo_support(NAME transport_conformance DIR conformance [DEPS ...] [PRIVATE_DEPS ...] [TEST_DEPS ...])
+#   A library that is not a room (a conformance suite, test support): target velo_NAME (velo::NAME) from
+#   DIR/*.cpp, or DIR/src/*.cpp, with the headers of DIR/include.
+function(velo_support)
+  cmake_parse_arguments(PARSE_ARGV 0 arg "" "NAME;DIR" "DEPS;PUBLIC_DEPS;PRIVATE_DEPS;TEST_DEPS")
+  velo_detail_reject_unknown(velo_support "${arg_UNPARSED_ARGUMENTS}")
+  set(directory "${CMAKE_CURRENT_SOURCE_DIR}/${arg_DIR}")
+  set(sources "${directory}")
+  if(IS_DIRECTORY "${sources}/src")
+    string(APPEND sources "/src")
+  endif()
+  velo_detail_library("${arg_NAME}" "${sources}" "${directory}/include"
+    "${arg_DEPS};${arg_PUBLIC_DEPS}" "${arg_PRIVATE_DEPS}" "${arg_TEST_DEPS}")
+endfunction()
+
+# velo_test(NAME cluster SOURCES a_test.cpp ... [DEPS ...] [LABELS ...] [DEFINES ...] [TIMEOUT seconds])
+#   A GoogleTest program velo_NAME_test whose cases are ctest tests. Tests find the tree and the programs
+#   through the environment: VELO_SOURCE_DIR and VELO_BIN_DIR.
+function(velo_test)
+  cmake_parse_arguments(PARSE_ARGV 0 arg "" "NAME;TIMEOUT" "SOURCES;DEPS;LABELS;DEFINES")
+  velo_detail_reject_unknown(velo_test "${arg_UNPARSED_ARGUMENTS}")
+  velo_detail_have_deps(ok "velo_test ${arg_NAME}" ${arg_DEPS})
+  if(NOT ok)
+    return()
+  endif()
+  velo_detail_test_program("velo_${arg_NAME}_test" "${arg_SOURCES}" "${arg_DEPS}" "${arg_LABELS}" "${arg_TIMEOUT}")
+  target_compile_definitions(velo_${arg_NAME}_test PRIVATE ${arg_DEFINES})
+endfunction()
+
+# velo_fuzz(NAME frame SOURCES frame_fuzz.cpp DEPS velo::transport CORPUS corpus/frame)
+#   With VELO_FUZZ the libFuzzer program velo_fuzz_NAME; otherwise the same entry point behind a driver that
+#   replays the corpus, as one ctest test, so that every crasher found stays a test.
+function(velo_fuzz)
+  cmake_parse_arguments(PARSE_ARGV 0 arg "" "NAME;CORPUS" "SOURCES;DEPS;PRIVATE_DEPS")
+  velo_detail_reject_unknown(velo_fuzz "${arg_UNPARSED_ARGUMENTS}")
+  velo_detail_have_deps(ok "velo_fuzz ${arg_NAME}" ${arg_DEPS} ${arg_PRIVATE_DEPS})
+  if(NOT ok)
+    return()
+  endif()
+  set(target velo_fuzz_${arg_NAME})
+  get_filename_component(corpus "${arg_CORPUS}" ABSOLUTE)
+  add_executable(${target} ${arg_SOURCES})
+  # Every fuzz source defines the same entry point and often the same helpers.
+  set_target_properties(${target} PROPERTIES UNITY_BUILD OFF)
+  target_link_libraries(${target} PRIVATE ${arg_DEPS} ${arg_PRIVATE_DEPS} fmt::fmt)
+  if(VELO_FUZZ)
+    target_link_options(${target} PRIVATE -fsanitize=fuzzer)
+    # `./dev nightly` reads this list: program and corpus, tab separated.
+    set_property(GLOBAL APPEND_STRING PROPERTY velo_fuzz_list "${target}\t${corpus}\n")
+    get_property(fuzz_list GLOBAL PROPERTY velo_fuzz_list)
+    file(WRITE "${CMAKE_BINARY_DIR}/fuzz_targets.txt" "${fuzz_list}")
+  else()
+    target_sources(${target} PRIVATE "${PROJECT_SOURCE_DIR}/cmake/fuzz_replay.cpp")
+    add_test(NAME fuzz_corpus.${arg_NAME} COMMAND ${target} "${corpus}")
+    set_tests_properties(fuzz_corpus.${arg_NAME} PROPERTIES LABELS fuzz TIMEOUT 120)
+  endif()
+endfunction()
+
+# velo_program(NAME velo SOURCES main.cpp ... [DEPS ...])
+#   The program bin/NAME: the command line, an example (example_NAME) or a bench (velo_bench_NAME).
+function(velo_program)
+  cmake_parse_arguments(PARSE_ARGV 0 arg "" "NAME" "SOURCES;DEPS;PRIVATE_DEPS;DEFINES")
+  velo_detail_reject_unknown(velo_program "${arg_UNPARSED_ARGUMENTS}")
+  velo_detail_have_deps(ok "velo_program ${arg_NAME}" ${arg_DEPS} ${arg_PRIVATE_DEPS})
+  if(NOT ok)
+    return()
+  endif()
+  add_executable(${arg_NAME} ${arg_SOURCES})
+  target_include_directories(${arg_NAME} PRIVATE "${CMAKE_CURRENT_SOURCE_DIR}")
+  target_link_libraries(${arg_NAME} PRIVATE ${arg_DEPS} ${arg_PRIVATE_DEPS} fmt::fmt Threads::Threads)
+  target_compile_definitions(${arg_NAME} PRIVATE ${arg_DEFINES})
+  velo_detail_precompile(${arg_NAME} velo_pch)
+endfunction()
+
+# ---- details ----------------------------------------------------------------------------------------
+
+function(velo_detail_reject_unknown function arguments)
+  if(arguments)
+    message(FATAL_ERROR "${function}: unknown arguments: ${arguments}")
+  endif()
+endfunction()
+
+# A dependency must already be defined, which is what makes a link to an upper room impossible: rooms are
+# added in layer order.
+function(velo_detail_have_deps result who)
+  set(${result} TRUE PARENT_SCOPE)
+  foreach(dep IN LISTS ARGN)
+    if(dep MATCHES "::" AND NOT TARGET ${dep})
+      message(WARNING "${who}: left out, because ${dep} is not defined (yet): is it a room of an upper layer?")
+      set(${result} FALSE PARENT_SCOPE)
+    endif()
+  endforeach()
+endfunction()
+
+function(velo_detail_library name source_dir include_dir public_deps private_deps test_deps)
+  velo_detail_have_deps(ok "velo::${name}" ${public_deps} ${private_deps})
+  if(NOT ok)
+    return()
+  endif()
+  file(GLOB sources CONFIGURE_DEPENDS "${source_dir}/*.cpp")
+  file(GLOB_RECURSE headers CONFIGURE_DEPENDS "${include_dir}/*.hpp")
+  set(tests ${sources})
+  list(FILTER tests INCLUDE REGEX "_test\\.cpp$")
+  list(FILTER sources EXCLUDE REGEX "_(test|fuzz|bench)\\.cpp$")
+
+  set(target velo_${name})
+  if(sources)
+    add_library(${target} STATIC ${sources})
+    set(public PUBLIC)
+    target_include_directories(${target} PRIVATE "${source_dir}")
+    target_link_libraries(${target} PRIVATE ${private_deps} fmt::fmt Threads::Threads)
+    velo_detail_precompile(${target} velo_pch)
+  else()
+    add_library(${target} INTERFACE)
+    set(public INTERFACE)
+    target_link_libraries(${target} INTERFACE ${private_deps})
+  endif()
+  add_library(velo::${name} ALIAS ${target})
+  target_link_libraries(${target} ${public} ${public_deps})
+  if(headers)
+    target_sources(${target} ${public} FILE_SET HEADERS BASE_DIRS "${include_dir}" FILES ${headers})
+    set_target_properties(${target} PROPERTIES VERIFY_INTERFACE_HEADER_SETS ON)
+  elseif(IS_DIRECTORY "${include_dir}")
+    target_include_directories(${target} ${public} "${include_dir}")
+  endif()
+
+  if(tests)
+    velo_detail_have_deps(ok "velo_${name}_test" ${test_deps})
+    if(ok)
+      velo_detail_test_program(velo_${name}_test "${tests}" "velo::${name};${private_deps};${test_deps}" "unit" "")
+      target_include_directories(velo_${name}_test PRIVATE "${source_dir}")
+    endif()
+  endif()
+endfunction()
+
+function(velo_detail_test_program target sources deps labels timeout)
+  add_executable(${target} ${sources})
+  target_link_libraries(${target} PRIVATE ${deps} fmt::fmt GTest::gmock_main Threads::Threads)
+  velo_detail_precompile(${target} velo_pch_test)
+  if(NOT timeout)
+    set(timeout 120)
+  endif()
+  gtest_discover_tests(${target} DISCOVERY_MODE PRE_TEST DISCOVERY_TIMEOUT 60
+    PROPERTIES TIMEOUT ${timeout} LABELS "${labels}"
+    ENVIRONMENT "VELO_SOURCE_DIR=${PROJECT_SOURCE_DIR};VELO_BIN_DIR=${CMAKE_RUNTIME_OUTPUT_DIRECTORY}")
+endfunction()
+
+# Targets share one of two precompiled headers; both must be built with the flags of their users.
+function(velo_detail_precompile target pch)
+  if(NOT VELO_PCH)
+    return()
+  endif()
+  if(NOT TARGET ${pch})
+    file(WRITE "${CMAKE_BINARY_DIR}/${pch}.cpp" "// Carries the precompiled header.\n")
+    add_library(${pch} STATIC "${CMAKE_BINARY_DIR}/${pch}.cpp")
+    target_link_libraries(${pch} PRIVATE fmt::fmt Threads::Threads)
+    target_precompile_headers(${pch} PRIVATE "${PROJECT_SOURCE_DIR}/cmake/${pch}.hpp")
+    if(pch STREQUAL "velo_pch_test")
+      target_link_libraries(${pch} PRIVATE GTest::gmock)
+    endif()
+    if(CMAKE_CXX_COMPILER_ID STREQUAL "Clang")
+      # Without these ccache cannot reuse objects across rebuilds of an unchanged precompiled header.
+      target_compile_options(${pch} PRIVATE "SHELL:-Xclang -fno-pch-timestamp" -fpch-instantiate-templates)
+    endif()
+  endif()
+  target_precompile_headers(${target} REUSE_FROM ${pch})
+endfunction()
