@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// Stands in for libFuzzer in ordinary builds: feeds every file of the given corpus to the fuzz entry point.
+// Stands in for libFuzzer in ordinary builds: feeds every file of the given corpus to the fuzz
+// entry point.
 #include <cstddef>
 #include <cstdint>
 #include <cstdio>
@@ -18,7 +19,8 @@ static bool replay(const std::filesystem::path& path) {
     std::fprintf(stderr, "cannot read %s\n", path.c_str());
     return false;
   }
-  const std::vector<char> bytes((std::istreambuf_iterator<char>(in)), std::istreambuf_iterator<char>());
+  const std::vector<char> bytes((std::istreambuf_iterator<char>(in)),
+                                std::istreambuf_iterator<char>());
   LLVMFuzzerTestOneInput(reinterpret_cast<const std::uint8_t*>(bytes.data()), bytes.size());
   return true;
 }
