@@ -1,0 +1,47 @@
+// SPDX-License-Identifier: Apache-2.0
+// Files as a World offers them: small, whole-file operations for discovery and configuration. Not a storage engine.
+// Threading: any thread; calls may block on the disk, so not on an I/O shard's hot path.
+#pragma once
+
+#include <velo/base/bytes.hpp>
+#include <velo/base/error.hpp>
+
+#include <cstdint>
+#include <memory>
+#include <string>
+#include <vector>
+
+namespace velo {
+
+/// An exclusive lock between processes, held while the object lives; the system releases it when its process dies.
+class FileLock {
+ public:
+  virtual ~FileLock() = default;
+};
+
+struct FileInfo {
+  std::string name;  ///< within its folder
+  bool is_directory = false;
+  std::uint64_t size = 0;
+  std::int64_t modified_unix_nanoseconds = 0;
+};
+
+class Files {
+ public:
+  virtual ~Files() = default;
+
+  /// At most `bytes_max`; a larger file is Errc::overloaded, a missing one Errc::not_found.
+  virtual Result<Bytes> read(const std::string& path, std::size_t bytes_max) = 0;
+  /// Readers see the old contents or the new, never a part: writes aside, syncs, renames.
+  virtual Result<void> write_atomic(const std::string& path, ByteSpan contents) = 0;
+  virtual Result<void> append(const std::string& path, ByteSpan contents) = 0;
+  /// Not an error if it is missing.
+  virtual Result<void> remove(const std::string& path) = 0;
+  virtual Result<void> create_directories(const std::string& path) = 0;
+  /// Sorted by name; a missing folder is Errc::not_found.
+  virtual Result<std::vector<FileInfo>> list(const std::string& path) = 0;
+  /// Takes the lock file (created if missing, never renamed or removed) without waiting; Errc::overloaded while held.
+  virtual Result<std::unique_ptr<FileLock>> try_lock(const std::string& path) = 0;
+};
+
+}  // namespace velo

@@ -1,0 +1,152 @@
+// SPDX-License-Identifier: Apache-2.0
+// The network as a World offers it: byte streams by readiness, listeners, connecting, datagrams, and this host's addresses.
+// Not frames (see transport) and not names (addresses are numeric; no resolver here).
+// Threading: each object belongs to one shard; what may be called elsewhere says so.
+#pragma once
+
+#include <velo/base/bytes.hpp>
+#include <velo/base/error.hpp>
+#include <velo/base/time.hpp>
+
+#include <cstddef>
+#include <cstdint>
+#include <functional>
+#include <memory>
+#include <span>
+#include <string>
+#include <string_view>
+#include <vector>
+
+struct iovec;
+
+namespace velo {
+
+class Shard;
+
+/// An address of the network: TCP host and port (numeric IPv4 or IPv6), or a path (or "@name", abstract) of a Unix socket.
+struct Endpoint {
+  enum class Kind : std::uint8_t { tcp, unix_socket };
+  Kind kind = Kind::tcp;
+  std::string host;        ///< numeric address, or the socket's path
+  std::uint16_t port = 0;  ///< TCP only; 0 asks for a free one
+
+  Endpoint() = default;
+  Endpoint(Kind k, std::string h, std::uint16_t p) : kind(k), host(std::move(h)), port(p) {}
+  static Endpoint tcp(std::string host, std::uint16_t port) { return {Kind::tcp, std::move(host), port}; }
+  static Endpoint unix_socket(std::string path) { return {Kind::unix_socket, std::move(path), 0}; }
+  /// "tcp://127.0.0.1:80", "tcp://[::1]:80", "uds:///path"; Errc::invalid_argument otherwise.
+  static Result<Endpoint> parse(std::string_view text);
+  std::string to_string() const;
+  bool is_loopback() const noexcept;
+
+  friend bool operator==(const Endpoint&, const Endpoint&) = default;
+};
+
+/// Outcome of one non-blocking read or write.
+struct IoResult {
+  enum class Status : std::uint8_t { ok, would_block, end, error };
+  Status status = Status::ok;
+  std::size_t bytes = 0;  ///< with ok: more than zero
+  int system_error = 0;   ///< with error: errno, or its simulated like
+};
+
+/// What a stream tells its owner, on the stream's shard.
+class StreamEvents {
+ public:
+  /// Bytes, end of stream or an error can be read: read until would_block or a short read.
+  virtual void on_readable() = 0;
+  /// After want_write(): writing can go on.
+  virtual void on_writable() = 0;
+
+ protected:
+  ~StreamEvents() = default;
+};
+
+/// A connected, reliable, ordered stream of bytes. Never calls back inside its own functions.
+class ByteStream {
+ public:
+  virtual ~ByteStream() = default;
+
+  /// Starts events. On the shard's thread, once.
+  virtual void attach(StreamEvents& events) = 0;
+  /// On the shard's thread.
+  virtual IoResult try_read(std::span<std::byte> into) noexcept = 0;
+  /// Any thread, one at a time: the caller holds the connection's write right. At most 64 vectors.
+  virtual IoResult try_write(std::span<const iovec> from) noexcept = 0;
+  /// After try_write said would_block: asks for one on_writable(). Same threads as try_write.
+  virtual void want_write() noexcept = 0;
+  /// No further events; both directions end. On the shard's thread; idempotent. The destructor implies it.
+  virtual void close() noexcept = 0;
+  virtual Shard& shard() noexcept = 0;
+  virtual Endpoint remote() const = 0;
+};
+
+using StreamHandler = std::move_only_function<void(Result<std::unique_ptr<ByteStream>>)>;
+
+/// Accepts streams until destroyed. Destroy it on its shard's thread, or after the World's threads stopped.
+class Listener {
+ public:
+  virtual ~Listener() = default;
+  /// With the port that was chosen.
+  virtual Endpoint local() const = 0;
+};
+
+/// A connecting attempt; destroying it on its shard's thread abandons the attempt, and its handler never runs.
+class Connecting {
+ public:
+  virtual ~Connecting() = default;
+};
+
+/// An unreliable datagram socket. try_send drops silently only where the network itself would.
+class DatagramSocket {
+ public:
+  virtual ~DatagramSocket() = default;
+  virtual Endpoint local() const = 0;
+  virtual IoResult try_send(const Endpoint& to, ByteSpan datagram) noexcept = 0;
+};
+
+using DatagramHandler = std::move_only_function<void(const Endpoint& from, ByteSpan datagram)>;
+
+struct ListenOptions {
+  int backlog = 1024;
+  std::size_t socket_buffer_bytes = 0;  ///< 0: the system's default; set before listening
+  unsigned unix_mode = 0600;            ///< permissions of a Unix socket file
+  ListenOptions() = default;
+};
+
+struct ConnectOptions {
+  Duration timeout = std::chrono::seconds(5);
+  std::size_t socket_buffer_bytes = 0;
+  ConnectOptions() = default;
+};
+
+/// An address of one of this host's network interfaces.
+struct InterfaceAddress {
+  std::string name;
+  std::string address;  ///< numeric
+  std::uint8_t prefix_bits = 0;
+  bool up = false;
+  bool loopback = false;
+  bool link_local = false;
+  std::int32_t numa_node = -1;  ///< of the device; -1 when unknown
+};
+
+class Network {
+ public:
+  virtual ~Network() = default;
+
+  /// Accepted streams are given to `on_accept` on `shard`; an accept error (out of descriptors) is reported and retried.
+  /// Call on the shard's thread or before it does other work for the caller. A Unix path of a dead owner is taken over,
+  /// a live one is Errc::already_exists.
+  virtual Result<std::unique_ptr<Listener>> listen(Shard& shard, const Endpoint& local,
+                                                   const ListenOptions& options,
+                                                   StreamHandler on_accept) = 0;
+  /// `done` runs once on `shard`, never inside this call. Any thread may call.
+  virtual std::unique_ptr<Connecting> connect(Shard& shard, const Endpoint& remote,
+                                              const ConnectOptions& options, StreamHandler done) = 0;
+  virtual Result<std::unique_ptr<DatagramSocket>> bind_datagram(Shard& shard, const Endpoint& local,
+                                                                DatagramHandler on_datagram) = 0;
+  virtual std::vector<InterfaceAddress> interfaces() = 0;
+};
+
+}  // namespace velo
