@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
-// The standard headers that most sources use, precompiled by VELO_PCH. Not a header to include:
-// every source still names what it uses, and the builds without VELO_PCH (g++, sanitizers) prove
-// it. Threading: none.
+// The standard headers that most sources use, precompiled by VELO_PCH.
+// Not a header to include: every source still names what it uses, and the builds without VELO_PCH
+// (g++, sanitizers) prove it.
+// Threading: none.
 #pragma once
 
 #include <fmt/format.h>

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
-// What nearly every test includes, precompiled by VELO_PCH. Not a header to include: see
-// velo_pch.hpp. Threading: none.
+// What nearly every test includes, precompiled by VELO_PCH.
+// Not a header to include: see velo_pch.hpp.
+// Threading: none.
 #pragma once
 
 #include "velo_pch.hpp"
