@@ -20,6 +20,8 @@ FAST_CHECKS = (
     "bugprone-*",
     "-bugprone-easily-swappable-parameters",
     "-bugprone-exception-escape",
+    "-bugprone-signed-char-misuse",
+    "-bugprone-suspicious-include",
     "-bugprone-unchecked-optional-access",
     "-bugprone-stringview-nullptr",
     "performance-*",
