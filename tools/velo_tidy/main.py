@@ -76,9 +76,13 @@ def main(arguments):
     parser = argparse.ArgumentParser(prog="tools/tidy", description="Checks the house rules (STYLE.md).")
     parser.add_argument("paths", nargs="*", help="check only these files, relative to the root")
     parser.add_argument("--root", default=pathlib.Path(__file__).resolve().parents[2], type=pathlib.Path)
+    parser.add_argument("--list", action="store_true", help="only list the files of the tree, each ended by NUL")
     parser.add_argument("--ratchet", action="store_true", help="lower tools/ratchet.toml to the present sizes")
     options = parser.parse_args(arguments)
 
+    if options.list:
+        sys.stdout.write("".join(path + "\0" for path in tree.files(options.root)))
+        return 0
     rules = Rules(options.root)
     if options.ratchet:
         lower_ratchet(options.root, rules)
