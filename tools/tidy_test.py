@@ -106,9 +106,12 @@ class BanRules(unittest.TestCase):
         self.assert_free("src/sim/src/x.cpp", "world.sleep(3s);")
 
     def test_randomness(self):
-        for line in ("std::mt19937 r;", "std::random_device d;", "int x = rand();", "int x = std::rand();", "RAND_bytes(a, b);"):
+        for line in ("std::random_device d;", "int x = rand();", "int x = std::rand();", "RAND_bytes(a, b);"):
             self.assert_banned("src/codec/src/x.cpp", line, "randomness")
+            self.assert_banned("src/codec/src/x_test.cpp", line, "randomness")
             self.assert_free("src/sim/src/x.cpp", line)
+        self.assert_banned("src/codec/src/x.cpp", "std::mt19937 engine(7);", "random engine")
+        self.assert_free("src/codec/src/x_test.cpp", "std::mt19937 engine(7);")
         self.assert_free("src/codec/src/x.cpp", "auto x = world.random().next(); operand(x);")
 
     def test_threads(self):
