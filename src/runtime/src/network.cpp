@@ -1,0 +1,82 @@
+// SPDX-License-Identifier: Apache-2.0
+// Listening on each kind of endpoint; the rest is forwarded.
+
+#include "network.hpp"
+
+#include <velo/base/world.hpp>
+
+#include <sys/socket.h>
+
+#include <cerrno>
+#include <string>
+#include <utility>
+
+#include "acceptor.hpp"
+#include "connector.hpp"
+#include "datagram.hpp"
+#include "interfaces.hpp"
+#include "socket_address.hpp"
+#include "sockets.hpp"
+#include "system_error.hpp"
+#include "unix_path.hpp"
+
+namespace velo::runtime {
+namespace network_detail {
+
+/// A World is only ever given its own shards.
+static EpollShard& own(Shard& shard) noexcept { return static_cast<EpollShard&>(shard); }
+
+static Result<void> bind_and_listen(const Descriptor& socket, const SocketAddress& address,
+                                    const Endpoint& local, int backlog) {
+  if (::bind(socket.get(), address.get(), address.size) != 0) {
+    return system_error("bind " + local.to_string(), errno);
+  }
+  if (::listen(socket.get(), backlog) != 0) {
+    return system_error("listen " + local.to_string(), errno);
+  }
+  return {};
+}
+
+}  // namespace network_detail
+
+Result<std::unique_ptr<Listener>> KernelNetwork::listen(Shard& shard, const Endpoint& local,
+                                                        const ListenOptions& options,
+                                                        StreamHandler on_accept) {
+  const auto address = to_socket_address(local);
+  if (!address.has_value()) return address.error();
+  auto socket = make_stream_socket(address->family(), options.socket_buffer_bytes);
+  if (!socket.has_value()) return socket.error();
+
+  UnixPath path;
+  Endpoint bound = local;
+  if (local.kind == Endpoint::Kind::unix_socket && local.host.front() != '@') {
+    auto taken = listen_at_path(*socket, local.host, options.unix_mode, options.backlog);
+    if (!taken.has_value()) return taken.error();
+    path = std::move(*taken);
+  } else {
+    // A restarted process may bind while connections of its last run linger in TIME_WAIT.
+    const int one = 1;
+    ::setsockopt(socket->get(), SOL_SOCKET, SO_REUSEADDR, &one, sizeof one);
+    auto listening = network_detail::bind_and_listen(*socket, *address, local, options.backlog);
+    if (!listening.has_value()) return listening.error();
+    bound = to_endpoint(local_address(socket->get()));
+  }
+  return start_accepting(network_detail::own(shard), std::move(*socket), std::move(bound),
+                         std::move(path), std::move(on_accept));
+}
+
+std::unique_ptr<Connecting> KernelNetwork::connect(Shard& shard, const Endpoint& remote,
+                                                   const ConnectOptions& options,
+                                                   StreamHandler done) {
+  return start_connecting(network_detail::own(shard), remote, options, std::move(done));
+}
+
+Result<std::unique_ptr<DatagramSocket>> KernelNetwork::bind_datagram(Shard& shard,
+                                                                     const Endpoint& local,
+                                                                     DatagramHandler on_datagram) {
+  return bind_udp(network_detail::own(shard), local, std::move(on_datagram));
+}
+
+std::vector<InterfaceAddress> KernelNetwork::interfaces() { return interface_addresses(); }
+
+}  // namespace velo::runtime

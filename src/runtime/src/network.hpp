@@ -1,0 +1,25 @@
+// SPDX-License-Identifier: Apache-2.0
+// The kernel's network as a World's Network: finds the part that serves each kind of endpoint.
+// Threading: as Network says.
+#pragma once
+
+#include <velo/base/network.hpp>
+
+#include <memory>
+#include <vector>
+
+namespace velo::runtime {
+
+class KernelNetwork final : public Network {
+ public:
+  Result<std::unique_ptr<Listener>> listen(Shard& shard, const Endpoint& local,
+                                           const ListenOptions& options,
+                                           StreamHandler on_accept) override;
+  std::unique_ptr<Connecting> connect(Shard& shard, const Endpoint& remote,
+                                      const ConnectOptions& options, StreamHandler done) override;
+  Result<std::unique_ptr<DatagramSocket>> bind_datagram(Shard& shard, const Endpoint& local,
+                                                        DatagramHandler on_datagram) override;
+  std::vector<InterfaceAddress> interfaces() override;
+};
+
+}  // namespace velo::runtime
