@@ -6,6 +6,7 @@
 #include <velo/base/world.hpp>
 
 #include <sys/socket.h>
+#include <sys/stat.h>
 
 #include <cerrno>
 #include <string>
@@ -78,5 +79,11 @@ Result<std::unique_ptr<DatagramSocket>> KernelNetwork::bind_datagram(Shard& shar
 }
 
 std::vector<InterfaceAddress> KernelNetwork::interfaces() { return interface_addresses(); }
+
+bool KernelNetwork::unix_socket_visible(const std::string& path) {
+  if (path.starts_with('@')) return true;
+  struct stat status{};
+  return ::stat(path.c_str(), &status) == 0 && S_ISSOCK(status.st_mode);
+}
 
 }  // namespace velo::runtime

@@ -6,6 +6,7 @@
 #include <velo/base/network.hpp>
 
 #include <memory>
+#include <string>
 #include <vector>
 
 namespace velo::runtime {
@@ -20,6 +21,7 @@ class KernelNetwork final : public Network {
   Result<std::unique_ptr<DatagramSocket>> bind_datagram(Shard& shard, const Endpoint& local,
                                                         DatagramHandler on_datagram) override;
   std::vector<InterfaceAddress> interfaces() override;
+  bool unix_socket_visible(const std::string& path) override;
 };
 
 }  // namespace velo::runtime
