@@ -1,0 +1,146 @@
+// SPDX-License-Identifier: Apache-2.0
+// A Connection over a ByteStream: frames in, frames out, no policy beyond the limits of the
+// contract.
+//
+// The write right. One atomic word holds the stream position of everything accepted, and three
+// bits: `held` (somebody has the write right, and with it out_, blocked_ and the stream's writing
+// side), `attention` (the holder must look under the mutex before it lets go) and `closed` (nothing
+// more is accepted). A sender that finds the right free takes it and its stream position in one
+// step, writes, and lets go. A sender that finds it held reserves its position under the mutex,
+// leaves the frame in side_, and sets `attention`; positions in side_ are contiguous, and the
+// holder moves them to out_ in order. On the shard the right is kept ("corked") until the end of
+// the event or of the turn, so that replies go out in one write. Closing takes the right for good:
+// the stream is closed by the task that received it, never under a writer.
+//
+// written_ is stored sequentially consistent before on_written() is called. So: whoever adds itself
+// to a list of waiters (sequentially consistent, or under a lock that on_written() takes) and then
+// still finds written() < end is seen by the on_written() that follows the write.
+// Threading: as Connection says. Members below are marked by what guards them.
+#pragma once
+
+#include "frame_reader.hpp"
+#include "out_queue.hpp"
+#include "side_queue.hpp"
+#include "stream_environment.hpp"
+
+#include <velo/base/network.hpp>
+#include <velo/base/world.hpp>
+#include <velo/transport/connection.hpp>
+
+#include <atomic>
+#include <cstddef>
+#include <cstdint>
+#include <memory>
+#include <mutex>
+#include <optional>
+#include <string>
+#include <string_view>
+
+namespace velo::transport {
+
+class StreamConnection final : public Connection, private StreamEvents {
+ public:
+  /// On the stream's shard.
+  static ConnectionPtr create(std::shared_ptr<StreamEnvironment> environment,
+                              std::unique_ptr<ByteStream> stream);
+
+  void start(ConnectionEvents& events) override;
+  SendResult send(const OutFrame& frame) noexcept override;
+  std::uint64_t written() const noexcept override {
+    return written_.load(std::memory_order_seq_cst);
+  }
+  std::uint64_t queued() const noexcept override;
+  void close(Error reason) noexcept override;
+  void close_after_flush(Error reason, Duration patience) noexcept override;
+  Shard& shard() noexcept override { return shard_; }
+  std::string_view transport_key() const noexcept override { return environment_->key; }
+  std::string remote() const override { return remote_; }
+
+ private:
+  // The word: position << position_shift | bits.
+  static constexpr std::uint64_t held_bit = 1;
+  static constexpr std::uint64_t attention_bit = 2;
+  static constexpr std::uint64_t closed_bit = 4;
+  static constexpr unsigned position_shift = 3;
+
+  enum class Ending : std::uint8_t { none, after_flush, now };
+
+  StreamConnection(std::shared_ptr<StreamEnvironment> environment,
+                   std::unique_ptr<ByteStream> stream);
+  ~StreamConnection() override;
+
+  // Sending, and the write right (stream_connection_write.cpp).
+  std::optional<Admission> refuse(std::uint64_t word, FrameType type,
+                                  std::size_t size) const noexcept;
+  SendResult refused(Admission admission, FrameType type) noexcept;
+  SendResult send_corked(const OutFrame& frame, std::size_t size) noexcept;
+  std::optional<SendResult> send_aside(const OutFrame& frame, std::size_t size) noexcept;
+  void append(const OutFrame& frame, std::size_t size) noexcept;
+  void cork() noexcept;
+  void turn_ended() noexcept;
+  bool request_right() noexcept;
+  void release_right(bool on_shard) noexcept;
+  void continue_on_shard() noexcept { release_right(true); }
+  bool take_side() noexcept;
+  void flush() noexcept;
+  void fail_writing() noexcept;
+  void on_writable() override;
+
+  // Life, reading, ending (stream_connection.cpp).
+  void on_readable() override;
+  void resume_reading() noexcept { on_readable(); }
+  bool read_turn();
+  void read_to_the_end() noexcept;
+  void end(Error reason, Ending ending) noexcept;
+  void start_patience(Duration patience);
+  void post_finish() noexcept;
+  void finish() noexcept;
+  template <void (StreamConnection::*Method)() noexcept>
+  void post_retained() noexcept {
+    retain();
+    shard_.post(Task0{[](void* argument) {
+                        auto* self = static_cast<StreamConnection*>(argument);
+                        (self->*Method)();
+                        self->release();
+                      },
+                      this});
+  }
+
+  const std::shared_ptr<StreamEnvironment> environment_;
+  Shard& shard_;
+  ScratchBuffer& scratch_;
+  const std::string remote_;
+  ConnectionEvents* events_ = nullptr;  ///< set by start(), before anyone else knows the connection
+
+  std::atomic<std::uint64_t> word_{closed_bit};
+  std::atomic<std::uint64_t> written_{0};
+  std::atomic<bool> ended_{false};  ///< Ending::now was asked for: deliver no more frames
+
+  // Owned by the holder of the write right.
+  std::unique_ptr<ByteStream> stream_;  ///< reading and closing it belong to the shard
+  OutQueue out_;
+  SideQueue taken_;
+  std::uint64_t out_position_ = 0;  ///< stream position behind out_
+  bool blocked_ = false;            ///< on_writable() will come
+  bool flushing_ = false;
+  bool draining_ = false;  ///< close once out_ is empty
+  bool write_failed_ = false;
+
+  // Owned by the shard.
+  FrameReader reader_;
+  bool corked_ = false;
+  bool in_read_ = false;
+  bool turn_end_pending_ = false;
+  bool finished_ = false;
+  std::optional<Shard::TimerId> patience_timer_;
+
+  // Guarded by mutex_.
+  std::mutex mutex_;
+  SideQueue side_;
+  Ending ending_ = Ending::none;
+  bool started_ = false;
+  bool writable_ = false;  ///< on_writable() came while another thread held the right
+  std::optional<Error> reason_;
+};
+
+}  // namespace velo::transport

@@ -1,0 +1,245 @@
+// SPDX-License-Identifier: Apache-2.0
+// Sending on a stream connection, and the write right that orders it.
+
+#include "stream_connection.hpp"
+
+#include <velo/transport/framing.hpp>
+#include <velo/transport/transport.hpp>
+
+#include <array>
+#include <utility>
+
+namespace velo::transport {
+namespace stream_connection_write_detail {
+
+constexpr std::uint64_t queue_bytes_max = limits::connection_queue_bytes_max;
+constexpr std::uint64_t request_bytes_max = queue_bytes_max / 16 * 15;
+constexpr std::size_t vectors_max = 64;
+/// A corked connection does not wait for the end of the event once this much is ready.
+constexpr std::size_t corked_bytes_max = limits::write_block_bytes;
+/// A sender's thread writes for other senders this often before it leaves the rest to the shard.
+constexpr unsigned rounds_max = 8;
+
+}  // namespace stream_connection_write_detail
+
+namespace detail = stream_connection_write_detail;
+
+std::optional<Admission> StreamConnection::refuse(std::uint64_t word, FrameType type,
+                                                  std::size_t size) const noexcept {
+  if ((word & closed_bit) != 0) return Admission::closed;
+  // Another thread may have written past the position of an old word.
+  const auto backlog = static_cast<std::int64_t>((word >> position_shift) -
+                                                 written_.load(std::memory_order_relaxed));
+  const std::uint64_t queued = (backlog > 0 ? static_cast<std::uint64_t>(backlog) : 0) + size;
+  const std::uint64_t limit =
+      type == FrameType::message ? detail::request_bytes_max : detail::queue_bytes_max;
+  if (queued > limit) return Admission::overloaded;
+  return std::nullopt;
+}
+
+SendResult StreamConnection::refused(Admission admission, FrameType type) noexcept {
+  if (admission == Admission::overloaded && type != FrameType::message) {
+    close(make_error(Errc::peer_too_slow, remote_ + " does not read its replies"));
+    admission = Admission::closed;
+  }
+  return {admission, 0};
+}
+
+SendResult StreamConnection::send(const OutFrame& frame) noexcept {
+  if (check_lengths(frame.header.size(), frame.payload.size()) != FrameFault::none) {
+    return {Admission::too_large, 0};
+  }
+  const std::size_t size = encoded_bytes(frame);
+  const bool on_shard = shard_.on_this_thread();
+  if (on_shard && corked_) return send_corked(frame, size);
+  std::uint64_t word = word_.load(std::memory_order_relaxed);
+  for (;;) {
+    if (const auto admission = refuse(word, frame.type, size)) {
+      return refused(*admission, frame.type);
+    }
+    if ((word & held_bit) != 0) {
+      if (const auto result = send_aside(frame, size)) return *result;
+      word = word_.load(std::memory_order_relaxed);
+      continue;
+    }
+    const std::uint64_t taken = (word + (std::uint64_t{size} << position_shift)) | held_bit;
+    if (word_.compare_exchange_weak(word, taken, std::memory_order_acquire,
+                                    std::memory_order_relaxed)) {
+      break;
+    }
+  }
+  append(frame, size);
+  // Read before the right is given up: afterwards out_position_ is another's.
+  const std::uint64_t end = out_position_;
+  if (on_shard) {
+    cork();
+  } else {
+    release_right(false);
+  }
+  return {Admission::accepted, end};
+}
+
+SendResult StreamConnection::send_corked(const OutFrame& frame, std::size_t size) noexcept {
+  std::uint64_t word = word_.load(std::memory_order_relaxed);
+  do {
+    if (const auto admission = refuse(word, frame.type, size)) {
+      return refused(*admission, frame.type);
+    }
+  } while (!word_.compare_exchange_weak(word, word + (std::uint64_t{size} << position_shift),
+                                        std::memory_order_relaxed));
+  const std::uint64_t position = word >> position_shift;
+  if (position != out_position_) {
+    const std::lock_guard lock(mutex_);
+    side_.move_to(out_, position - out_position_);
+    out_position_ = position;
+  }
+  append(frame, size);
+  if (out_.bytes() >= detail::corked_bytes_max) flush();
+  return {Admission::accepted, position + size};
+}
+
+std::optional<SendResult> StreamConnection::send_aside(const OutFrame& frame,
+                                                       std::size_t size) noexcept {
+  Bytes shared;
+  if (frame.payload.size() >= limits::shared_payload_bytes_min) {
+    shared = OutQueue::share_payload(frame);
+  }
+  std::optional<Admission> admission;
+  {
+    const std::lock_guard lock(mutex_);
+    std::uint64_t word = word_.load(std::memory_order_relaxed);
+    for (;;) {
+      admission = refuse(word, frame.type, size);
+      if (admission) break;
+      if ((word & held_bit) == 0) return std::nullopt;
+      const std::uint64_t next = (word + (std::uint64_t{size} << position_shift)) | attention_bit;
+      if (word_.compare_exchange_weak(word, next, std::memory_order_relaxed)) {
+        side_.push(frame, std::move(shared));
+        return SendResult{Admission::accepted, (word >> position_shift) + size};
+      }
+    }
+  }
+  return refused(*admission, frame.type);
+}
+
+void StreamConnection::append(const OutFrame& frame, std::size_t size) noexcept {
+  out_.append(frame);
+  out_position_ += size;
+}
+
+void StreamConnection::cork() noexcept {
+  corked_ = true;
+  if (in_read_ || turn_end_pending_) return;
+  turn_end_pending_ = true;
+  // Nobody closes a connection whose write right is held, so it still exists when the task runs.
+  shard_.at_turn_end(
+      Task0{[](void* argument) { static_cast<StreamConnection*>(argument)->turn_ended(); }, this});
+}
+
+void StreamConnection::turn_ended() noexcept {
+  turn_end_pending_ = false;
+  if (corked_) release_right(true);
+}
+
+/// Under mutex_: takes the right if it is free, or else makes its holder look.
+bool StreamConnection::request_right() noexcept {
+  std::uint64_t word = word_.load(std::memory_order_relaxed);
+  for (;;) {
+    const bool is_free = (word & held_bit) == 0;
+    const std::uint64_t next = word | (is_free ? held_bit : attention_bit);
+    if (word_.compare_exchange_weak(word, next, std::memory_order_acquire,
+                                    std::memory_order_relaxed)) {
+      return is_free;
+    }
+  }
+}
+
+void StreamConnection::release_right(bool on_shard) noexcept {
+  for (unsigned round = 0;; ++round) {
+    // What on_written() sends meanwhile is appended directly.
+    if (on_shard) corked_ = true;
+    flush();
+    if (on_shard) corked_ = false;
+    std::uint64_t word = word_.load(std::memory_order_relaxed);
+    if ((word & attention_bit) == 0) {
+      if (draining_ && out_.empty()) return post_finish();
+      if (word_.compare_exchange_strong(word, word & ~held_bit, std::memory_order_release,
+                                        std::memory_order_relaxed)) {
+        return;
+      }
+      continue;
+    }
+    if (!take_side()) return post_finish();
+    if (!on_shard && round >= detail::rounds_max) {
+      return post_retained<&StreamConnection::continue_on_shard>();
+    }
+  }
+}
+
+/// False: the connection is to be closed now, and the right goes to the task that does it.
+bool StreamConnection::take_side() noexcept {
+  Ending ending = Ending::none;
+  {
+    const std::lock_guard lock(mutex_);
+    word_.fetch_and(~attention_bit, std::memory_order_relaxed);
+    taken_.swap(side_);
+    ending = ending_;
+    if (std::exchange(writable_, false)) blocked_ = false;
+  }
+  out_position_ += taken_.bytes();
+  taken_.move_to(out_, taken_.bytes());
+  if (ending == Ending::after_flush) draining_ = true;
+  return ending != Ending::now;
+}
+
+void StreamConnection::flush() noexcept {
+  if (flushing_ || blocked_) return;
+  if (write_failed_) return out_.clear();
+  flushing_ = true;
+  while (!out_.empty()) {
+    std::array<iovec, detail::vectors_max> vectors;
+    const std::size_t count = out_.gather(vectors);
+    const IoResult result = stream_->try_write(std::span(vectors).first(count));
+    if (result.status == IoResult::Status::ok) {
+      out_.consume(result.bytes);
+      written_.store(written_.load(std::memory_order_relaxed) + result.bytes,
+                     std::memory_order_seq_cst);
+      events_->on_written(*this);
+      continue;
+    }
+    if (result.status == IoResult::Status::would_block) {
+      blocked_ = true;
+      stream_->want_write();
+    } else {
+      fail_writing();
+    }
+    break;
+  }
+  flushing_ = false;
+}
+
+void StreamConnection::fail_writing() noexcept {
+  write_failed_ = true;
+  out_.clear();
+  word_.fetch_or(closed_bit, std::memory_order_relaxed);
+  post_retained<&StreamConnection::read_to_the_end>();
+}
+
+void StreamConnection::on_writable() {
+  if (finished_) return;
+  if (corked_) {
+    blocked_ = false;
+    return;
+  }
+  {
+    const std::lock_guard lock(mutex_);
+    if (!request_right()) {
+      writable_ = true;
+      return;
+    }
+  }
+  blocked_ = false;
+  release_right(true);
+}
+
+}  // namespace velo::transport
