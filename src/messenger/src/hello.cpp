@@ -175,7 +175,7 @@ Offer local_offer(std::uint64_t incarnation) {
 Agreement agree(const Offer& ours, const std::optional<Offer>& theirs) {
   Agreement agreement;
   agreement.frame_bytes_max =
-      hello_detail::smaller_said(ours.frame_bytes_max, velo::limits::frame_bytes_max);
+      hello_detail::smaller_said(agreement.frame_bytes_max, ours.frame_bytes_max);
   if (!theirs) return agreement;
   const auto both = [&](std::string_view name) {
     const auto has = [name](const Offer& offer) {

@@ -8,6 +8,7 @@
 #include <velo/base/bytes.hpp>
 #include <velo/base/error.hpp>
 #include <velo/base/ids.hpp>
+#include <velo/base/limits.hpp>
 
 #include <cstdint>
 #include <optional>
@@ -49,14 +50,14 @@ struct Agreement {
   bool window = false;   ///< the two numbers below bound what is in flight; they are 0 otherwise
   bool msgpack = false;  ///< typed bodies are MessagePack; JSON otherwise
   std::uint64_t peer_incarnation = 0;
-  std::uint64_t frame_bytes_max = 0;
+  std::uint64_t frame_bytes_max = velo::limits::frame_bytes_max;
   std::uint64_t window_calls = 0;
   std::uint64_t window_bytes = 0;
 };
 
 /// All we offer, for this incarnation.
 Offer local_offer(std::uint64_t incarnation);
-/// Of any version of theirs: names mean the same in all of them. `frame_bytes_max` is always set.
+/// Of any version of theirs: names mean the same in all of them.
 Agreement agree(const Offer& ours, const std::optional<Offer>& theirs);
 
 struct HelloRequest {

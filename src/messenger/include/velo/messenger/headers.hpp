@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// Headers of a message: text to text, at most 1,024 bytes a value and 16,384 bytes in all. Names starting with "velo-" are ours.
+// Headers of a message: text to text, at most 1,024 bytes a value and 16,384 bytes in all. Names
+// starting with "velo-" are ours.
 // Threading: value type.
 #pragma once
 

@@ -10,20 +10,22 @@
 
 namespace velo::messenger::limits {
 
-/// Calls in flight of one messenger (the wire's slot index has 16 bits). More: Errc::too_many_calls, or a place in the waiting
-/// list for sends that chose await_capacity().
+/// Calls in flight of one messenger (the wire's slot index has 16 bits). More:
+/// Errc::too_many_calls, or a place in the waiting list for sends that chose await_capacity().
 constexpr std::size_t calls_max = 65'535;
 /// Sends waiting for a call slot. More: Errc::too_many_calls.
 constexpr std::size_t waiting_sends_max = 4'096;
 /// Sends waiting for a peer to be found, dialled and greeted. More: Errc::overloaded.
 constexpr std::size_t pending_sends_per_peer_max = 65'536;
 constexpr std::size_t pending_bytes_per_peer_max = std::size_t{64} << 20;
-/// Requests of one connection whose handlers have not ended (inline ones do not count). More: answered Errc::overloaded.
+/// Requests of one connection whose handlers have not ended (inline ones do not count). More:
+/// answered Errc::overloaded.
 constexpr std::size_t running_requests_per_connection_max = 65'536;
 /// Registered peers and handlers. More: velo::Errc::overloaded.
 constexpr std::size_t peers_max = 65'536;
 constexpr std::size_t handlers_max = 65'536;
-/// A dialled peer that has not answered `_hello` by then failed; what waits for it ends as Errc::not_sent.
+/// A dialled peer that has not answered `_hello` by then failed; what waits for it ends as
+/// Errc::not_sent.
 constexpr Duration hello_timeout = std::chrono::seconds(5);
 /// Bound of Messenger::shutdown() unless its policy says otherwise.
 constexpr Duration drain_default = std::chrono::seconds(10);

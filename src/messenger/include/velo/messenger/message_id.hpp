@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
-// The 128-bit id of one message: the requester's worker id, and 64 bits that are the requester's own business (here: slot index
-// and generation), which is how a reply finds its call and a stale one finds none.
+// The 128-bit id of one message: the requester's worker id, and 64 bits that are the requester's
+// own business (here: slot index and generation), which is how a reply finds its call and a stale
+// one finds none.
 // Threading: value type.
 #pragma once
 

@@ -1,0 +1,52 @@
+// SPDX-License-Identifier: Apache-2.0
+// Several discoveries as one: it announces on each, looks up in each, and keeps a merged view that
+// can be read without asking anyone. Itself a PeerDiscovery, so directories nest. Not a backend: it
+// does no I/O of its own.
+// Threading: any thread.
+#pragma once
+
+#include <velo/discovery/discovery.hpp>
+#include <velo/discovery/peer_feed.hpp>
+
+#include <memory>
+#include <optional>
+#include <vector>
+
+namespace velo::discovery {
+
+class Directory final : public PeerDiscovery {
+ public:
+  using Sources = std::vector<std::shared_ptr<PeerDiscovery>>;
+
+  /// Watches the sources on `executor` (a World's pool or shard), which outlives the directory.
+  /// Earlier sources are asked first, and their address entries win. At most limits::sources_max.
+  Directory(Executor& executor, Sources sources);
+  ~Directory() override;
+  Directory(const Directory&) = delete;
+  Directory& operator=(const Directory&) = delete;
+
+  // What the sources' watches have told so far.
+  std::optional<PeerInfo> find(const InstanceId& id) const { return feed_->find(id); }
+  std::optional<PeerInfo> find(WorkerId id) const { return feed_->find(id); }
+  std::vector<PeerInfo> known() const { return feed_->list(); }
+
+  std::string_view name() const noexcept override { return "directory"; }
+  /// On every source. Errc::no_source when each refused; what only some refused is logged.
+  Op<std::unique_ptr<Registration>> announce(const PeerInfo& self) override;
+  /// From the view; if it is not there, from the sources in their order. When none has it and one
+  /// failed otherwise than by not_found, that error: not knowing is not absence.
+  Op<PeerInfo> discover_by_instance_id(const InstanceId& id) override;
+  Op<PeerInfo> discover_by_worker_id(WorkerId id) override;
+  /// Asks every source; those that fail are left out (and logged) unless all do.
+  Op<std::vector<PeerInfo>> list() override;
+  /// The snapshot comes when every source has given its own.
+  std::unique_ptr<Registration> watch(Executor& executor, PeerWatcher watcher) override;
+
+ private:
+  Executor& executor_;
+  Sources sources_;
+  std::shared_ptr<PeerFeed> feed_;
+  std::vector<std::unique_ptr<Registration>> watches_;
+};
+
+}  // namespace velo::discovery

@@ -1,0 +1,166 @@
+// SPDX-License-Identifier: Apache-2.0
+// The sending side: one builder for the four patterns.
+// `messenger.unary("name").raw_payload(bytes).instance(peer).send()`. A mistake in building (no
+// target, headers too large, name too long) ends the returned Op with an error; nothing is sent.
+// Threading: a builder belongs to one thread; what it returns is an Op.
+#pragma once
+
+#include <velo/base/bytes.hpp>
+#include <velo/base/ids.hpp>
+#include <velo/base/limits.hpp>
+#include <velo/base/op.hpp>
+#include <velo/base/time.hpp>
+#include <velo/messenger/error.hpp>
+#include <velo/messenger/headers.hpp>
+#include <velo/messenger/typed_body.hpp>
+
+#include <optional>
+#include <stop_token>
+#include <string>
+#include <string_view>
+#include <utility>
+
+namespace velo {
+
+/// A reply with the headers that the handler set.
+struct Response {
+  Bytes payload;
+  Headers headers;
+};
+
+namespace messenger {
+
+class Impl;
+
+enum class Pattern : std::uint8_t { fire = 0, sync = 1, unary = 2 };
+
+/// What a builder collects.
+struct CallSpec {
+  Impl* impl = nullptr;
+  Pattern pattern = Pattern::fire;
+  bool typed = false;  ///< the payload is a MessagePack body, to be JSON towards peers that want it
+  bool await_capacity = false;
+  bool has_instance = false;
+  bool has_worker = false;
+  bool system = false;       ///< velo's own traffic: reserved names allowed, not in the fates
+  std::string_view handler;  ///< borrowed until start()
+  Bytes payload;
+  InstanceId instance;
+  WorkerId worker;
+  Duration timeout = velo::limits::call_deadline_default;
+  Headers headers;
+  std::stop_token stop;
+};
+
+/// How a call ended. `error` empty: well.
+struct Reply {
+  std::optional<Error> error;
+  Bytes payload;
+  Bytes headers;  ///< MessagePack map<str,str>, or empty
+  bool json = false;
+};
+
+/// Starts the call; the state's result is read with take_reply. Never fails otherwise than through
+/// the state.
+OpState& start(CallSpec& spec);
+Reply take_reply(OpState& state);
+Headers reply_headers(const Reply& reply);
+
+template <class R>
+Result<R> decode_reply(OpState& state) {
+  Reply reply = take_reply(state);
+  if (reply.error) return std::move(*reply.error);
+  if constexpr (std::is_void_v<R>) {
+    return {};
+  } else if constexpr (std::is_same_v<R, Bytes>) {
+    return std::move(reply.payload);
+  } else if constexpr (std::is_same_v<R, Response>) {
+    Headers headers = reply_headers(reply);
+    return Response{std::move(reply.payload), std::move(headers)};
+  } else {
+    auto value = decode_body<R>(reply.payload, reply.json);
+    if (!value) return make_error(Errc::bad_reply, value.error().to_string());
+    return std::move(*value);
+  }
+}
+
+}  // namespace messenger
+
+/// `R` is what the Op yields: void (fire, sync), Bytes (unary), or a described type (typed unary).
+template <class R>
+class [[nodiscard]] Send {
+ public:
+  Send(messenger::Impl& impl, messenger::Pattern pattern, bool typed, std::string_view handler) {
+    spec_.impl = &impl;
+    spec_.pattern = pattern;
+    spec_.typed = typed;
+    spec_.handler = handler;
+  }
+
+  /// A described struct (or any codec type), as MessagePack or JSON, whichever the peer reads.
+  template <class T>
+  Send& payload(const T& value) {
+    spec_.payload = messenger::encode_body(value, false);
+    spec_.typed = true;
+    return *this;
+  }
+  Send& raw_payload(Bytes bytes) {
+    spec_.payload = std::move(bytes);
+    return *this;
+  }
+  Send& raw_payload(std::string_view text) { return raw_payload(Bytes::copy(text)); }
+
+  /// The target: exactly one of instance and worker. One's own id is allowed.
+  Send& instance(const InstanceId& id) {
+    spec_.instance = id;
+    spec_.has_instance = true;
+    return *this;
+  }
+  Send& worker(WorkerId id) {
+    spec_.worker = id;
+    spec_.has_worker = true;
+    return *this;
+  }
+
+  Send& header(std::string name, std::string value) {
+    spec_.headers.insert_or_assign(std::move(name), std::move(value));
+    return *this;
+  }
+  Send& headers(Headers all) {
+    spec_.headers = std::move(all);
+    return *this;
+  }
+
+  /// Time to the end of the call, and for the handler to see; default 30 s, clamped to 24 h.
+  Send& timeout(Duration timeout) {
+    spec_.timeout = timeout;
+    return *this;
+  }
+  /// Cancels the call when stop is requested.
+  Send& stop(std::stop_token token) {
+    spec_.stop = std::move(token);
+    return *this;
+  }
+  /// Waits for a call slot instead of failing when all are taken. The deadline runs meanwhile.
+  Send& await_capacity() {
+    spec_.await_capacity = true;
+    return *this;
+  }
+
+  /// Fire completes when written to the operating system, sync when the handler ended, unary with
+  /// its reply. The Op's drop cancels, except for fire, which it only forgets.
+  Op<R> send() { return {messenger::start(spec_), &messenger::decode_reply<R>}; }
+  Op<R> send_to(const InstanceId& id) { return instance(id).send(); }
+
+  /// As send(), with the response headers.
+  Op<Response> send_for_response()
+    requires std::is_same_v<R, Bytes>
+  {
+    return {messenger::start(spec_), &messenger::decode_reply<Response>};
+  }
+
+ private:
+  messenger::CallSpec spec_;
+};
+
+}  // namespace velo

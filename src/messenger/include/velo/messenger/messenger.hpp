@@ -1,0 +1,120 @@
+// SPDX-License-Identifier: Apache-2.0
+// Messenger: active messages between instances. It owns transports and handlers, greets peers,
+// routes sends and dispatches what arrives. Not a name service (see discovery) and not a retry
+// policy: each send ends once, with an error that says what may help.
+// Threading: every function from any thread, handlers included.
+#pragma once
+
+#include <velo/base/ids.hpp>
+#include <velo/base/op.hpp>
+#include <velo/base/world.hpp>
+#include <velo/discovery/discovery.hpp>
+#include <velo/messenger/call.hpp>
+#include <velo/messenger/context.hpp>
+#include <velo/messenger/fates.hpp>
+#include <velo/messenger/handler.hpp>
+#include <velo/messenger/limits.hpp>
+#include <velo/transport/transport.hpp>
+
+#include <memory>
+#include <string>
+#include <string_view>
+#include <vector>
+
+namespace velo {
+
+/// How long a drain may take.
+struct ShutdownPolicy {
+  Duration patience = messenger::limits::drain_default;
+
+  ShutdownPolicy() = default;
+  explicit ShutdownPolicy(Duration p) : patience(p) {}
+};
+
+class MessengerBuilder;
+
+class Messenger {
+ public:
+  /// `world` outlives the messenger and every Op it returned.
+  static MessengerBuilder builder(World& world);
+
+  explicit Messenger(std::shared_ptr<messenger::Impl> impl, bool owner) noexcept;
+  Messenger(const Messenger&) = delete;
+  Messenger& operator=(const Messenger&) = delete;
+  /// Ends everything at once: calls in flight fail with Errc::shutting_down. Waits, at most
+  /// limits::destructor_patience, for handlers that run user code, unless it runs on an executor or
+  /// in simulation.
+  ~Messenger();
+
+  const InstanceId& instance_id() const noexcept;
+  WorkerId worker_id() const noexcept;
+  /// What others need to reach this messenger.
+  const PeerInfo& peer_info() const noexcept;
+  World& world() const noexcept;
+
+  /// Errc::duplicate_handler, Errc::reserved_name (a leading "_"), or invalid_argument (empty or
+  /// over 65,535 bytes).
+  Result<void> register_handler(Handler handler);
+  /// Sorted, velo's own included.
+  std::vector<std::string> list_local_handlers() const;
+
+  /// Makes a peer known; Errc::no_route when none of our transports reaches any of its addresses.
+  /// Registering the same again is fine; a different address for a known instance is
+  /// velo::Errc::already_exists.
+  Result<void> register_peer(const PeerInfo& peer);
+  /// Forgets the peer; its connection closes and what was in flight to it ends.
+  Result<void> unregister_peer(const InstanceId& peer);
+  std::vector<PeerInfo> peers() const;
+
+  Send<void> am_send(std::string_view handler);
+  Send<void> am_sync(std::string_view handler);
+  Send<Bytes> unary(std::string_view handler);
+  template <class R>
+  Send<R> typed_unary(std::string_view handler) {
+    return Send<R>(*impl_, messenger::Pattern::unary, true, handler);
+  }
+
+  /// The peer's handlers as told at greeting; asks it when not known yet.
+  Op<std::vector<std::string>> available_handlers(const InstanceId& peer);
+  /// Asks the peer now.
+  Op<std::vector<std::string>> refresh_handlers(const InstanceId& peer);
+  /// Completes when the peer has the handler; Errc::unknown_handler when it still has not after
+  /// `timeout`.
+  Op<void> wait_for_handler(const InstanceId& peer, std::string handler, Duration timeout);
+
+  /// Drains: new requests are answered with "shutting down", running handlers and queued replies
+  /// get `policy.patience`, then everything closes. Completes once closed;
+  /// velo::Errc::deadline_exceeded when handlers were still running.
+  Op<void> shutdown(ShutdownPolicy policy = ShutdownPolicy());
+
+  Books books() const;
+
+ private:
+  std::shared_ptr<messenger::Impl> impl_;
+  bool owner_;
+};
+
+class [[nodiscard]] MessengerBuilder {
+ public:
+  explicit MessengerBuilder(World& world);
+  MessengerBuilder(MessengerBuilder&&) noexcept;
+  ~MessengerBuilder();
+
+  /// Transports in order of preference.
+  MessengerBuilder& add_transport(std::unique_ptr<transport::Transport> transport);
+  /// Announces this messenger there, and asks it for unknown peers.
+  MessengerBuilder& discovery(std::shared_ptr<::velo::discovery::PeerDiscovery> source);
+  /// Calls in flight at once; 1 to 65,535, which is the default.
+  MessengerBuilder& calls_max(std::size_t calls);
+  /// For tests of the wire only: behave like a peer of the public velo, without our additions.
+  MessengerBuilder& without_extensions();
+
+  /// Starts the transports; the first that fails to start fails the build.
+  Result<std::unique_ptr<Messenger>> build();
+
+ private:
+  struct Parts;
+  std::unique_ptr<Parts> parts_;
+};
+
+}  // namespace velo

@@ -1,0 +1,246 @@
+// SPDX-License-Identifier: Apache-2.0
+// Slots of calls in flight: allocation, arbitration, and the table's end.
+
+#include "call_table.hpp"
+
+#include <velo/base/check.hpp>
+
+#include <new>
+#include <utility>
+
+namespace velo::messenger {
+
+struct CallTable::Chunk {
+  alignas(CallSlot) std::byte storage[sizeof(CallSlot) * chunk_slots];
+  CallSlot* slot(std::uint32_t offset) noexcept {
+    return std::launder(reinterpret_cast<CallSlot*>(storage)) + offset;
+  }
+};
+
+/// Cancels the call when its caller's stop source says so.
+struct CallSlot::StopLink {
+  struct Cancel {
+    CallSlot* slot;
+    std::uint64_t generation;
+    void operator()() const noexcept { slot->cancel_call(generation); }
+  };
+  std::stop_callback<Cancel> callback;
+  StopLink(std::stop_token token, CallSlot& slot, std::uint64_t generation)
+      : callback(std::move(token), Cancel{&slot, generation}) {}
+};
+
+CallSlot::CallSlot(CallTable& table, std::uint16_t index) noexcept
+    : ReplyState(state_table), table_of_(table), index_(index) {}
+
+MessageId CallSlot::id() const noexcept {
+  return MessageId::of_slot(table_of_.worker(), index_, generation_);
+}
+
+void CallSlot::end(std::optional<Error> error, bool here) noexcept {
+  if (!system) table_of_.fates().ended(pattern, fate_of(pattern, error));
+  reply.error = std::move(error);
+  publish(here);
+}
+
+void CallSlot::cancel_call(std::uint64_t generation) noexcept {
+  if (!claim(generation)) return;
+  const MessageId cancelled = id();
+  const std::uint64_t serial = link_serial.load(std::memory_order_relaxed);
+  const Pattern cancelled_pattern = pattern;
+  auto events = table_of_.events_.lock();
+  // Nothing of this slot may be touched after its end: the consumer may be gone already.
+  end(make_error(Errc::cancelled), false);
+  if (events) events->on_cancelled(cancelled, serial, cancelled_pattern);
+}
+
+void CallSlot::on_cancel(OpState& state) noexcept {
+  auto& slot = static_cast<CallSlot&>(state);
+  // Fire is only forgotten: it was admitted, and what was admitted is written.
+  if (slot.pattern != Pattern::fire) slot.cancel_call(slot.generation_);
+}
+
+void CallSlot::on_recycle(OpState& state) noexcept {
+  auto& slot = static_cast<CallSlot&>(state);
+  slot.table_of_.recycle(slot);
+}
+
+CallTable* CallTable::create(World& world, WorkerId worker, std::size_t calls_max,
+                             std::uint64_t first_generation) {
+  return new CallTable(world, worker, calls_max, first_generation);
+}
+
+CallTable::CallTable(World& world, WorkerId worker, std::size_t calls_max,
+                     std::uint64_t first_generation)
+    : world_(world),
+      worker_(worker),
+      calls_max_(static_cast<std::uint32_t>(calls_max)),
+      first_generation_(first_generation & ((std::uint64_t{1} << 47U) - 1)),
+      caches_(world.shard_count()) {
+  for (std::size_t i = 0; i < caches_.size(); ++i) caches_[i].shard = &world.shard(i);
+}
+
+CallTable::~CallTable() {
+  for (auto& place : chunks_) {
+    Chunk* chunk = place.load(std::memory_order_relaxed);
+    if (chunk == nullptr) continue;
+    for (std::uint32_t i = 0; i < chunk_slots; ++i) chunk->slot(i)->~CallSlot();
+    delete chunk;
+  }
+}
+
+CallSlot* CallTable::find(std::uint16_t index) noexcept {
+  if (index >= high_water_.load(std::memory_order_acquire)) return nullptr;
+  Chunk* chunk = chunks_[index / chunk_slots].load(std::memory_order_acquire);
+  return chunk == nullptr ? nullptr : chunk->slot(index % chunk_slots);
+}
+
+CallTable::Cache* CallTable::cache_of_this_thread() noexcept {
+  const Executor* executor = Executor::current();
+  if (executor == nullptr || calls_max_ < cached_calls_min) return nullptr;
+  for (Cache& cache : caches_) {
+    if (cache.shard == executor) return cache.closed ? nullptr : &cache;
+  }
+  return nullptr;
+}
+
+CallSlot* CallTable::pop_global() noexcept {
+  std::uint64_t head = head_.load(std::memory_order_acquire);
+  for (;;) {
+    const std::uint64_t index = head & index_mask;
+    if (index == 0) return nullptr;
+    CallSlot* slot = find(static_cast<std::uint16_t>(index - 1));
+    // A slot that another thread popped meanwhile may show a stale successor; the tag makes the
+    // exchange fail then.
+    const std::uint64_t next = std::atomic_ref(slot->next_free_).load(std::memory_order_relaxed);
+    const std::uint64_t wanted = ((head & ~index_mask) | next) + out_one + tag_one;
+    if (head_.compare_exchange_weak(head, wanted, std::memory_order_acq_rel,
+                                    std::memory_order_acquire)) {
+      return slot;
+    }
+  }
+}
+
+bool CallTable::push_global(CallSlot& slot) noexcept {
+  std::uint64_t head = head_.load(std::memory_order_relaxed);
+  std::uint64_t wanted = 0;
+  do {
+    std::atomic_ref(slot.next_free_)
+        .store(static_cast<std::uint32_t>(head & index_mask), std::memory_order_relaxed);
+    wanted = ((head & ~index_mask) | (slot.index_ + 1U)) - out_one + tag_one;
+  } while (!head_.compare_exchange_weak(head, wanted, std::memory_order_acq_rel,
+                                        std::memory_order_relaxed));
+  if ((wanted & orphaned_bit) == 0 || (wanted & out_mask) != 0) return true;
+  delete this;
+  return false;
+}
+
+CallSlot* CallTable::grow() noexcept {
+  std::uint32_t index = high_water_.load(std::memory_order_relaxed);
+  // A chunk is created by whoever needs it first; a slot by whoever raises the high-water mark over
+  // it.
+  static_assert(chunk_slots * chunk_count > limits::calls_max);
+  for (;;) {
+    if (index >= calls_max_) return nullptr;
+    auto& place = chunks_[index / chunk_slots];
+    Chunk* chunk = place.load(std::memory_order_acquire);
+    if (chunk == nullptr) {
+      auto* fresh = new Chunk;
+      for (std::uint32_t i = 0; i < chunk_slots; ++i) {
+        const std::uint32_t base = index / chunk_slots * chunk_slots;
+        new (fresh->slot(i)) CallSlot(*this, static_cast<std::uint16_t>(base + i));
+      }
+      if (place.compare_exchange_strong(chunk, fresh, std::memory_order_acq_rel)) {
+        chunk = fresh;
+      } else {
+        for (std::uint32_t i = 0; i < chunk_slots; ++i) fresh->slot(i)->~CallSlot();
+        delete fresh;
+      }
+    }
+    if (high_water_.compare_exchange_weak(index, index + 1, std::memory_order_acq_rel)) {
+      head_.fetch_add(out_one, std::memory_order_relaxed);
+      return chunk->slot(index % chunk_slots);
+    }
+  }
+}
+
+CallSlot* CallTable::take() noexcept {
+  if (Cache* cache = cache_of_this_thread()) {
+    if (cache->count > 0) return find(cache->slots[--cache->count]);
+  }
+  if (CallSlot* slot = pop_global()) return slot;
+  return grow();
+}
+
+CallSlot* CallTable::allocate(const Start& start) {
+  CallSlot* slot = take();
+  if (slot == nullptr) return nullptr;
+  slot->generation_ =
+      slot->generation_ == 0 ? first_generation_ + 1 : (slot->generation_ + 1) & 0xffffffffffffULL;
+  if (slot->generation_ == 0) slot->generation_ = 1;
+  slot->reset(world_.pool());
+  slot->pattern = start.pattern;
+  slot->system = start.system;
+  slot->deadline_ns.store(start.deadline.nanoseconds(), std::memory_order_relaxed);
+  slot->link_serial.store(0, std::memory_order_relaxed);
+  slot->stream_end.store(0, std::memory_order_relaxed);
+  // Sequentially consistent against the deadline sweep, which announces itself before it looks at
+  // the slots.
+  slot->live_.store(slot->generation_ << 1U | 1U, std::memory_order_seq_cst);
+  return slot;
+}
+
+void CallTable::watch_stop(CallSlot& slot, std::stop_token token) {
+  if (!token.stop_possible()) return;
+  slot.stop_ = std::make_unique<CallSlot::StopLink>(std::move(token), slot, slot.generation_);
+}
+
+void CallTable::recycle(CallSlot& slot) noexcept {
+  slot.stop_.reset();
+  slot.reply = Reply();
+  const bool waiting = waiting_.load(std::memory_order_seq_cst);
+  if (!waiting) {
+    Cache* cache = cache_of_this_thread();
+    if (cache != nullptr && cache->count < cache_max) {
+      cache->slots[cache->count++] = slot.index_;
+      return;
+    }
+  }
+  if (!push_global(slot) || !waiting) return;
+  if (auto events = events_.lock()) events->on_capacity();
+}
+
+void CallTable::close_cache(std::size_t shard) noexcept {
+  Cache& cache = caches_[shard];
+  cache.closed = true;
+  while (cache.count > 0) push_global(*find(cache.slots[--cache.count]));
+}
+
+void CallTable::orphan() noexcept {
+  const std::uint64_t before = head_.fetch_or(orphaned_bit, std::memory_order_acq_rel);
+  if ((before & out_mask) == 0) delete this;
+}
+
+namespace call_table_detail {
+
+struct EndedState final : ReplyState {
+  EndedState() noexcept : ReplyState(table) {}
+  static void on_cancel(OpState& /*state*/) noexcept {}
+  static void on_recycle(OpState& state) noexcept { delete static_cast<EndedState*>(&state); }
+  static constexpr Table table{&on_cancel, &on_recycle};
+  using OpState::publish;
+  using OpState::reset;
+};
+
+}  // namespace call_table_detail
+
+OpState& ended_before_start(World& world, Error error) {
+  auto* state = new call_table_detail::EndedState;
+  state->reset(world.pool());
+  state->reply.error = std::move(error);
+  state->publish();
+  return *state;
+}
+
+Reply take_reply(OpState& state) { return std::move(static_cast<ReplyState&>(state).reply); }
+
+}  // namespace velo::messenger

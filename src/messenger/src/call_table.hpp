@@ -1,0 +1,199 @@
+// SPDX-License-Identifier: Apache-2.0
+// The slots of calls in flight. A slot is the Op's state; its generation is the arbiter of
+// exactly-once: reply, deadline, death of the connection, cancel and shutdown race for claim(), and
+// only the winner stores the reply and publishes. Memory: chunks are allocated as needed and never
+// move; the table outlives its messenger until the last Op let go.
+// Threading: everything from any thread; a shard's own free list makes its own calls cheap.
+#pragma once
+
+#include "fate_counter.hpp"
+
+#include <velo/base/op.hpp>
+#include <velo/base/world.hpp>
+#include <velo/messenger/call.hpp>
+#include <velo/messenger/limits.hpp>
+#include <velo/messenger/message_id.hpp>
+
+#include <array>
+#include <atomic>
+#include <cstddef>
+#include <cstdint>
+#include <memory>
+#include <optional>
+#include <stop_token>
+#include <vector>
+
+namespace velo::messenger {
+
+class CallTable;
+class CallSlot;
+
+/// What the table tells its messenger. Called without locks held.
+class CallTableEvents {
+ public:
+  /// The consumer cancelled a call that `slot` described; its serial says on which connection it
+  /// travelled (0: none yet).
+  virtual void on_cancelled(MessageId id, std::uint64_t link_serial, Pattern pattern) noexcept = 0;
+  /// A slot became free while sends wait for one.
+  virtual void on_capacity() noexcept = 0;
+
+ protected:
+  ~CallTableEvents() = default;
+};
+
+/// An OpState that carries a Reply: a call slot, or a call that ended before it had one.
+class ReplyState : public OpState {
+ public:
+  Reply reply;
+
+ protected:
+  using OpState::OpState;
+};
+
+class alignas(64) CallSlot final : public ReplyState {
+ public:
+  CallSlot(CallTable& table, std::uint16_t index) noexcept;
+
+  /// Wins the right to end the call of this generation; exactly one caller ever does.
+  bool claim(std::uint64_t generation) noexcept {
+    std::uint64_t live = generation << 1U | 1U;
+    return live_.compare_exchange_strong(live, generation << 1U, std::memory_order_acq_rel,
+                                         std::memory_order_relaxed);
+  }
+  /// The generation of the call that can be claimed now; nullopt when there is none.
+  std::optional<std::uint64_t> live_generation() const noexcept {
+    const std::uint64_t live = live_.load(std::memory_order_acquire);
+    if ((live & 1U) == 0) return std::nullopt;
+    return live >> 1U;
+  }
+
+  /// Stores the outcome, counts the fate and publishes. Only after claim() succeeded. Not `here`:
+  /// continuations are posted.
+  void end(std::optional<Error> error, bool here = true) noexcept;
+
+  MessageId id() const noexcept;
+
+  // Written before the slot goes live, or by the sender; read by sweeps after live_generation().
+  std::atomic<std::int64_t> deadline_ns{0};
+  std::atomic<std::uint64_t> link_serial{0};
+  /// End position in the connection's stream; 0: not known to be unsent.
+  std::atomic<std::uint64_t> stream_end{0};
+  Pattern pattern = Pattern::fire;
+  bool system = false;
+
+ private:
+  friend class CallTable;
+  struct StopLink;
+
+  void cancel_call(std::uint64_t generation) noexcept;
+  static void on_cancel(OpState& state) noexcept;
+  static void on_recycle(OpState& state) noexcept;
+  static constexpr Table state_table{&on_cancel, &on_recycle};
+
+  std::atomic<std::uint64_t> live_{0};  ///< generation << 1 | claimable
+  std::uint64_t generation_ = 0;
+  CallTable& table_of_;
+  std::unique_ptr<StopLink> stop_;
+  std::uint32_t next_free_ = 0;
+  std::uint16_t index_;
+};
+
+class CallTable {
+ public:
+  /// Owns itself from orphan() on. `first_generation` is random, so that generations of runs
+  /// differ.
+  static CallTable* create(World& world, WorkerId worker, std::size_t calls_max,
+                           std::uint64_t first_generation);
+  CallTable(const CallTable&) = delete;
+  CallTable& operator=(const CallTable&) = delete;
+
+  void set_events(std::weak_ptr<CallTableEvents> events) { events_ = std::move(events); }
+
+  struct Start {
+    Pattern pattern;
+    bool system;
+    TimePoint deadline;
+    Start(Pattern p, bool s, TimePoint d) noexcept : pattern(p), system(s), deadline(d) {}
+  };
+  /// A live slot, or null when all are taken. Then watch_stop() may follow, before the Op is handed
+  /// out.
+  CallSlot* allocate(const Start& start);
+  void watch_stop(CallSlot& slot, std::stop_token token);
+
+  CallSlot* find(std::uint16_t index) noexcept;
+
+  /// Visits every slot that can be claimed: `visit(slot, generation)`.
+  template <class F>
+  void for_each_live(F visit) {
+    const std::uint32_t end = high_water_.load(std::memory_order_acquire);
+    for (std::uint32_t index = 0; index < end; ++index) {
+      CallSlot* slot = find(static_cast<std::uint16_t>(index));
+      if (slot == nullptr) continue;
+      if (const auto generation = slot->live_generation()) visit(*slot, *generation);
+    }
+  }
+
+  /// Sends are waiting: the next free slot is announced by on_capacity().
+  void set_waiting(bool waiting) noexcept { waiting_.store(waiting, std::memory_order_seq_cst); }
+
+  /// Gives a shard's private free list back; on that shard's thread, after which it is not used
+  /// again.
+  void close_cache(std::size_t shard) noexcept;
+  /// The messenger is gone and has ended every call; the table deletes itself with the last Op.
+  void orphan() noexcept;
+
+  WorkerId worker() const noexcept { return worker_; }
+  FateCounters& fates() noexcept { return fates_; }
+
+ private:
+  friend class CallSlot;
+  static constexpr std::uint32_t chunk_slots = 256;
+  static constexpr std::uint32_t chunk_count = 256;
+  static constexpr std::uint32_t cache_max = 64;
+  /// Small tables have no private free lists: a slot hidden in one would be missed.
+  static constexpr std::uint32_t cached_calls_min = 4096;
+  /// Head of the global free list: index + 1 (20 bits), slots not on it (20 bits), orphaned (1
+  /// bit), tag (23 bits).
+  static constexpr std::uint64_t index_mask = 0xfffff;
+  static constexpr unsigned out_shift = 20;
+  static constexpr std::uint64_t out_one = std::uint64_t{1} << out_shift;
+  static constexpr std::uint64_t out_mask = std::uint64_t{0xfffff} << out_shift;
+  static constexpr std::uint64_t orphaned_bit = std::uint64_t{1} << 40U;
+  static constexpr std::uint64_t tag_one = std::uint64_t{1} << 41U;
+
+  struct alignas(64) Cache {
+    Shard* shard = nullptr;
+    bool closed = false;
+    std::uint32_t count = 0;
+    std::array<std::uint16_t, cache_max> slots{};
+  };
+  struct Chunk;
+
+  CallTable(World& world, WorkerId worker, std::size_t calls_max, std::uint64_t first_generation);
+  ~CallTable();
+
+  Cache* cache_of_this_thread() noexcept;
+  CallSlot* take() noexcept;
+  CallSlot* pop_global() noexcept;
+  CallSlot* grow() noexcept;
+  /// False: that was the last slot of an orphaned table, which is gone now.
+  bool push_global(CallSlot& slot) noexcept;
+  void recycle(CallSlot& slot) noexcept;
+
+  World& world_;
+  const WorkerId worker_;
+  const std::uint32_t calls_max_;
+  const std::uint64_t first_generation_;
+  std::weak_ptr<CallTableEvents> events_;
+  alignas(64) std::atomic<std::uint64_t> head_{0};
+  std::atomic<std::uint32_t> high_water_{0};
+  std::atomic<bool> waiting_{false};
+  std::vector<Cache> caches_;
+  std::array<std::atomic<Chunk*>, chunk_count> chunks_{};
+  FateCounters fates_;
+};
+
+/// A call that ended before it had a slot.
+OpState& ended_before_start(World& world, Error error);
+
+}  // namespace velo::messenger

@@ -1,0 +1,312 @@
+// SPDX-License-Identifier: Apache-2.0
+// What arrives: requests to handlers, replies and acknowledgements to their calls.
+
+#include "impl.hpp"
+
+#include <velo/base/log.hpp>
+
+#include <charconv>
+
+namespace velo::messenger {
+
+namespace dispatch_detail {
+
+/// "room.value.retry" of a peer of ours; nullopt when it is not that.
+static std::optional<Error> parse_exact(std::string_view text, std::string context) {
+  unsigned parts[3] = {};
+  const char* at = text.data();
+  const char* const end = at + text.size();
+  for (unsigned& part : parts) {
+    const auto [next, code] = std::from_chars(at, end, part);
+    if (code != std::errc()) return std::nullopt;
+    at = next != end && *next == '.' ? next + 1 : next;
+  }
+  if (parts[0] > 63 || parts[1] > UINT16_MAX || parts[2] > 2) return std::nullopt;
+  return Error(ErrorCode{static_cast<Room>(parts[0]), static_cast<std::uint16_t>(parts[1])},
+               static_cast<Retry>(parts[2]), std::move(context));
+}
+
+static Error error_of(std::uint8_t outcome, ByteSpan headers, ByteSpan payload, bool extensions) {
+  std::string context(as_text(payload));
+  if (extensions && !headers.empty()) {
+    if (const auto decoded = protocol::decode_headers(headers)) {
+      const auto exact = decoded->find("velo-error");
+      if (exact != decoded->end()) {
+        if (auto error = parse_exact(exact->second, context)) return *error;
+      }
+    }
+  }
+  const auto code = outcome < 64 ? static_cast<Errc>(outcome) : Errc::failed;
+  return make_error(code, std::move(context));
+}
+
+}  // namespace dispatch_detail
+
+void Impl::on_accepted(transport::ConnectionPtr connection) {
+  if (stopped_.load(std::memory_order_acquire)) return;
+  transport::Connection& started = *connection;
+  const std::shared_ptr<Link> link = add_link(std::move(connection), false);
+  started.start(*link);
+}
+
+void Impl::on_frame(Link& link, const transport::InFrame& frame) {
+  switch (frame.type()) {
+    case transport::FrameType::message: return on_request(link, frame);
+    case transport::FrameType::response: return on_response(link, frame);
+    case transport::FrameType::ack: return on_ack(frame);
+    case transport::FrameType::shutting_down: return on_rejected(frame);
+    case transport::FrameType::event: return;  // defined by the wire, used by nobody
+  }
+}
+
+void Impl::malformed(Link& link, const Error& error) {
+  received_.malformed.fetch_add(1, std::memory_order_relaxed);
+  VELO_LOG_WARN(messenger, "malformed message, closing", {"remote", link.connection().remote()},
+                {"error", error.to_string()});
+  link.connection().close(error);
+}
+
+void Impl::on_response(Link& link, const transport::InFrame& frame) {
+  const auto header = protocol::decode_response(frame.header());
+  if (!header) return malformed(link, header.error());
+  if (header->id.requester() != worker_) return;  // a stale reply to an earlier run
+  CallSlot* slot = calls_->find(header->id.slot());
+  if (slot == nullptr || !slot->claim(header->id.generation())) return;
+  slot->reply.json = !link.agreement.msgpack;
+  if (header->outcome == 0) {
+    slot->reply.payload = frame.retain_payload();
+    // A peer of the public velo echoes the request's headers; those are no response headers.
+    if (!header->headers.empty() && link.agreement.status) {
+      slot->reply.headers = Bytes::copy(header->headers);
+    }
+    slot->end(std::nullopt);
+  } else {
+    slot->end(dispatch_detail::error_of(header->outcome, header->headers, frame.payload(),
+                                        link.agreement.status));
+  }
+}
+
+void Impl::on_ack(const transport::InFrame& frame) {
+  const auto header = protocol::decode_ack(frame.header());
+  if (!header || header->is_event || header->id.requester() != worker_) return;
+  std::optional<Error> error;
+  if (header->is_error) error = make_error(Errc::failed, std::string(as_text(frame.payload())));
+  end_call(header->id, std::move(error));
+}
+
+void Impl::on_rejected(const transport::InFrame& frame) {
+  const auto header = protocol::decode_request(frame.header());
+  if (!header || header->id.requester() != worker_) return;
+  end_call(header->id, make_error(Errc::shutting_down, "the peer is shutting down"));
+}
+
+void Impl::on_request(Link& link, const transport::InFrame& frame) {
+  const auto header = protocol::decode_request(frame.header());
+  if (!header) return malformed(link, header.error());
+  const bool system = !header->name.empty() && header->name.front() == '_';
+  if (!system) {
+    received_.requests.fetch_add(1, std::memory_order_relaxed);
+    if (draining()) {
+      received_.rejected.fetch_add(1, std::memory_order_relaxed);
+      (void)link.connection().send(
+          transport::OutFrame(transport::FrameType::shutting_down, frame.header(), ByteSpan()));
+      return;
+    }
+  } else if (header->name == "_hello") {
+    return handle_hello(link, *header, frame.payload());
+  } else if (header->name == "_cancel") {
+    return handle_cancel(link, frame.payload());
+  }
+  const Handler* handler = handlers_.find(header->name);
+  auto reject = [&](Error error) {
+    if (!system) received_.rejected.fetch_add(1, std::memory_order_relaxed);
+    reply_error(link, *header, error);
+  };
+  if (handler == nullptr) {
+    return reject(
+        make_error(Errc::unknown_handler, "no handler \"" + std::string(header->name) + "\""));
+  }
+  if (handler->kind() == HandlerKind::am &&
+      header->response_type == protocol::ResponseType::unary) {
+    return reject(
+        make_error(Errc::wrong_kind, "\"" + handler->name() + "\" returns nothing; use am_sync"));
+  }
+  InboundCall::Request request;
+  request.id = header->id;
+  request.response_type = header->response_type;
+  request.payload = frame.payload();
+  request.system = system;
+  if (!header->headers.empty()) {
+    auto headers = protocol::decode_headers(header->headers);
+    if (!headers) return reject(make_error(Errc::malformed, headers.error().context()));
+    request.headers = std::move(*headers);
+  }
+  if (header->timeout_us) {
+    constexpr auto longest =
+        std::chrono::duration_cast<std::chrono::microseconds>(velo::limits::call_deadline_max);
+    const auto micros =
+        static_cast<std::int64_t>(std::min<std::uint64_t>(*header->timeout_us, longest.count()));
+    request.deadline = link.connection().shard().now() + std::chrono::microseconds(micros);
+  }
+  dispatch(link, *handler, std::move(request), frame);
+}
+
+void Impl::dispatch(Link& link, const Handler& handler, InboundCall::Request request,
+                    const transport::InFrame& frame) {
+  if (handler.mode() == DispatchMode::inline_ && !handler.is_async()) {
+    return run_inline(link, handler, std::move(request), frame);
+  }
+  const TimePoint deadline = request.deadline;
+  const bool system = request.system;
+  InboundCall* call =
+      InboundCall::create(*this, link, handler, std::move(request), frame.retain_payload());
+  if (!system) received_.running.fetch_add(1, std::memory_order_acq_rel);
+  if (!link.enter(*call)) {
+    call->reject(make_error(Errc::overloaded, "too many running requests on this connection"));
+    return call->release();
+  }
+  if (deadline != TimePoint::never()) note_deadline(deadline);
+  if (handler.mode() == DispatchMode::inline_) return run_heap_call(call);
+  world_.pool().post(Task0{[](void* argument) {
+                             auto* posted = static_cast<InboundCall*>(argument);
+                             posted->impl().run_heap_call(posted);
+                           },
+                           call});
+}
+
+void Impl::run_inline(Link& link, const Handler& handler, InboundCall::Request request,
+                      const transport::InFrame& frame) {
+  InboundCall call(*this, link, handler, std::move(request), frame);
+  Context context(call, false);
+  try {
+    call.settle(handler.run(context));
+  } catch (...) {
+    call.settle(
+        make_error(Errc::handler_threw, base_detail::error_of_current_exception().context()));
+  }
+}
+
+void Impl::run_heap_call(InboundCall* call) {
+  const Handler& handler = call->handler();
+  // The reference that came with `call` is the context's; this one keeps the call for its end.
+  call->retain();
+  struct Release {
+    InboundCall* call;
+    ~Release() { call->release(); }
+  };
+  const Release keep{call};
+  user_code_began();
+  const std::shared_ptr<Impl> alive = shared_from_this();
+  struct Ended {
+    Impl* impl;
+    ~Ended() { impl->user_code_ended(); }
+  };
+  const Ended ended{this};
+  try {
+    if (handler.is_async()) {
+      call->retain();
+      handler.run(Context(*call, true),
+                  [done = std::unique_ptr<InboundCall, void (*)(InboundCall*)>(
+                       call, [](InboundCall* held) { held->release(); })](HandlerResult result) {
+                    done->settle(std::move(result));
+                  });
+    } else {
+      Context context(*call, true);
+      call->settle(handler.run(context));
+    }
+  } catch (...) {
+    call->settle(
+        make_error(Errc::handler_threw, base_detail::error_of_current_exception().context()));
+  }
+}
+
+void Impl::send_reply(Link& link, const Agreement& agreement, transport::FrameType type,
+                      ByteSpan header, const Bytes& payload) noexcept {
+  const auto sent = [&] {
+    return link.connection().send(transport::OutFrame(type, header, payload)).admission;
+  };
+  if (!agreement.same_conn && !link.dialed() && &link != self_link_.get()) {
+    MessageId id;
+    if (const auto decoded = protocol::decode_ack(header);
+        type == transport::FrameType::ack && decoded) {
+      id = decoded->id;
+    } else if (const auto response = protocol::decode_response(header)) {
+      id = response->id;
+    }
+    return reply_by_dialling(id.requester(), link, type, header, payload);
+  }
+  if (sent() != transport::Admission::too_large) return;
+  // The caller must not wait for a reply that cannot be sent.
+  if (const auto response = protocol::decode_response(header)) {
+    std::array<std::byte, protocol::response_fixed_bytes> stack;
+    protocol::ResponseHeader small;
+    small.id = response->id;
+    small.outcome = static_cast<std::uint8_t>(Errc::too_large);
+    const std::size_t size = protocol::encode_response(small, stack);
+    const Bytes text = Bytes::of_static("the reply is over the frame limit");
+    (void)link.connection().send(
+        transport::OutFrame(transport::FrameType::response, ByteSpan(stack).first(size), text));
+  }
+}
+
+void Impl::reply_error(Link& link, const protocol::RequestHeader& request, const Error& error) {
+  if (request.response_type == protocol::ResponseType::fire) {
+    VELO_LOG_DEBUG(messenger, "fire-and-forget rejected", {"error", error.to_string()});
+    return;
+  }
+  std::array<std::byte, protocol::response_fixed_bytes> stack;
+  const Bytes text = Bytes::copy(error.context());
+  if (request.response_type == protocol::ResponseType::ack_nack && !link.agreement.status) {
+    protocol::AckHeader ack;
+    ack.id = request.id;
+    ack.is_error = true;
+    const std::size_t size = protocol::encode_ack(ack, stack);
+    return send_reply(link, link.agreement, transport::FrameType::ack, ByteSpan(stack).first(size),
+                      text);
+  }
+  protocol::ResponseHeader response;
+  response.id = request.id;
+  response.outcome = static_cast<std::uint8_t>(error.code().value);
+  const std::size_t size = protocol::encode_response(response, stack);
+  send_reply(link, link.agreement, transport::FrameType::response, ByteSpan(stack).first(size),
+             text);
+}
+
+void Impl::on_link_closed(Link& link, const Error& reason) {
+  const std::shared_ptr<Link> alive = link.self();
+  VELO_LOG_DEBUG(messenger, "connection closed", {"remote", link.connection().remote()},
+                 {"reason", reason.to_string()});
+  {
+    const std::lock_guard lock(links_mutex_);
+    links_.erase(link.serial());
+  }
+  if (link.dialed() && link.peer.valid()) {
+    for (std::size_t i = 0; i < shards_.size(); ++i) {
+      if (&world_.shard(i) != &link.connection().shard()) continue;
+      const auto found = shards_[i].ready.find(link.peer);
+      if (found != shards_[i].ready.end() && found->second == &link) shards_[i].ready.erase(found);
+    }
+    if (const auto peer = find_peer(link.peer)) link_lost(peer, link);
+  }
+  link.stop_all_inbound();
+  const std::uint64_t written = link.connection().written();
+  calls_->for_each_live([&](CallSlot& slot, std::uint64_t generation) {
+    if (slot.link_serial.load(std::memory_order_acquire) != link.serial()) return;
+    const std::uint64_t end = slot.stream_end.load(std::memory_order_acquire);
+    if (!slot.claim(generation)) return;
+    const bool left = end <= written;
+    slot.end(make_error(left ? Errc::connection_lost : Errc::not_sent, reason.to_string()));
+  });
+}
+
+void Impl::inbound_ended() noexcept {
+  if (!draining()) return;
+  world_.shard(0).post(Task0{[](void* argument) {
+                               const std::unique_ptr<std::shared_ptr<Impl>> impl(
+                                   static_cast<std::shared_ptr<Impl>*>(argument));
+                               (*impl)->check_drained();
+                             },
+                             new std::shared_ptr<Impl>(shared_from_this())});
+}
+
+}  // namespace velo::messenger

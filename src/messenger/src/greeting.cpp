@@ -1,0 +1,395 @@
+// SPDX-License-Identifier: Apache-2.0
+// How a peer becomes reachable: resolve its address, dial one transport after the other, greet with
+// `_hello` as the first frame, and send what waited, in order.
+
+#include "impl.hpp"
+
+#include <velo/base/log.hpp>
+
+#include <algorithm>
+
+namespace velo::messenger {
+
+namespace greeting_detail {
+
+static std::vector<std::string> sorted(std::vector<std::string> names) {
+  std::sort(names.begin(), names.end());
+  return names;
+}
+
+}  // namespace greeting_detail
+
+std::shared_ptr<Link> Impl::add_link(transport::ConnectionPtr connection, bool dialed) {
+  const std::lock_guard lock(links_mutex_);
+  const std::uint64_t serial = next_link_serial_++;
+  auto link = std::make_shared<Link>(shared_from_this(), std::move(connection), serial, dialed);
+  links_.emplace(serial, link);
+  return link;
+}
+
+Result<bool> Impl::enqueue(const std::shared_ptr<Peer>& peer, PendingSend& send,
+                           std::shared_ptr<Link>* ready) {
+  bool start_resolving = false;
+  bool start_dialing = false;
+  std::uint64_t attempt = 0;
+  {
+    const std::lock_guard lock(peer->mutex);
+    if (peer->removed) return make_error(Errc::unknown_peer, "the peer was unregistered");
+    if (peer->state == Peer::State::ready) {
+      *ready = peer->link;
+      return false;
+    }
+    if (peer->pending.size() >= limits::pending_sends_per_peer_max ||
+        peer->pending_bytes + send.bytes() > limits::pending_bytes_per_peer_max) {
+      return make_error(Errc::overloaded, "too much waits for the connection to this peer");
+    }
+    peer->pending_bytes += send.bytes();
+    peer->pending.push_back(std::move(send));
+    if (peer->state == Peer::State::idle) {
+      attempt = ++peer->attempt;
+      start_dialing = peer->has_address;
+      start_resolving = !start_dialing;
+      peer->state = start_dialing ? Peer::State::dialing : Peer::State::resolving;
+    }
+  }
+  if (start_resolving) resolve(peer);
+  if (start_dialing) {
+    post(shard(peer->shard), [impl = shared_from_this(), peer, attempt] {
+      std::vector<transport::Transport*> candidates;
+      {
+        const std::lock_guard lock(peer->mutex);
+        candidates = impl->candidates_for(peer->info.address);
+        peer->last_failure = make_error(Errc::no_route, "none of our transports reaches the peer");
+      }
+      std::reverse(candidates.begin(), candidates.end());
+      peer->candidates = std::move(candidates);
+      impl->dial_next(peer, attempt);
+    });
+  }
+  return true;
+}
+
+void Impl::resolve(std::shared_ptr<Peer> peer) {
+  std::uint64_t attempt = 0;
+  InstanceId instance;
+  WorkerId worker;
+  {
+    const std::lock_guard lock(peer->mutex);
+    attempt = peer->attempt;
+    instance = peer->info.instance_id;
+    worker = peer->worker;
+  }
+  if (!discovery_) {
+    return fail_attempt(peer, attempt, make_error(Errc::no_route, "the peer has no address"));
+  }
+  Op<PeerInfo> lookup = instance.valid() ? discovery_->discover_by_instance_id(instance)
+                                         : discovery_->discover_by_worker_id(worker);
+  std::move(lookup).then(shard(peer->shard), [impl = shared_from_this(), peer,
+                                              attempt](Result<PeerInfo> found) {
+    if (!found) {
+      return impl->fail_attempt(peer, attempt,
+                                make_error(Errc::unknown_peer, found.error().to_string()));
+    }
+    if (found->worker_id() != peer->worker) {
+      return impl->fail_attempt(
+          peer, attempt, make_error(Errc::unknown_peer, "discovery answered for another peer"));
+    }
+    if (auto registered = impl->register_peer(*found, false); !registered) {
+      return impl->fail_attempt(peer, attempt, registered.error());
+    }
+    {
+      const std::lock_guard lock(peer->mutex);
+      if (peer->attempt != attempt || peer->removed) return;
+      peer->state = Peer::State::dialing;
+      peer->last_failure = make_error(Errc::no_route, "none of our transports reaches the peer");
+    }
+    peer->candidates = impl->candidates_for(found->address);
+    std::reverse(peer->candidates.begin(), peer->candidates.end());
+    impl->dial_next(peer, attempt);
+  });
+}
+
+void Impl::dial_next(std::shared_ptr<Peer> peer, std::uint64_t attempt) {
+  Bytes entry;
+  transport::Transport* candidate = nullptr;
+  {
+    const std::lock_guard lock(peer->mutex);
+    if (peer->attempt != attempt) return;
+    if (!peer->candidates.empty() && !stopped_.load(std::memory_order_acquire)) {
+      candidate = peer->candidates.back();
+      peer->candidates.pop_back();
+      const auto found = peer->info.address.find(candidate->key());
+      if (found != peer->info.address.end()) entry = found->second;
+    }
+  }
+  if (candidate == nullptr) return fail_attempt(peer, attempt, peer->last_failure);
+  peer->dial = candidate->connect(
+      shard(peer->shard), entry,
+      [impl = shared_from_this(), peer, attempt](Result<transport::ConnectionPtr> connection) {
+        impl->on_dialed(peer, attempt, std::move(connection));
+      });
+}
+
+void Impl::on_dialed(const std::shared_ptr<Peer>& peer_reference, std::uint64_t attempt,
+                     Result<transport::ConnectionPtr> connection) {
+  // The dial owns the closure that both arguments live in: copy before it goes.
+  const std::shared_ptr<Peer> peer = peer_reference;
+  const std::shared_ptr<Impl> alive = shared_from_this();
+  // The dial may not be destroyed inside its own callback.
+  post(shard(peer->shard), [finished = std::shared_ptr<transport::Dial>(std::move(peer->dial))] {});
+  if (!connection) {
+    peer->last_failure = make_error(Errc::not_sent, connection.error().to_string());
+    return dial_next(peer, attempt);
+  }
+  if (stopped_.load(std::memory_order_acquire)) return;
+  transport::Connection& started = **connection;
+  const std::shared_ptr<Link> link = add_link(std::move(*connection), true);
+  {
+    const std::lock_guard lock(peer->mutex);
+    link->peer = peer->info.instance_id;
+    if (peer->attempt == attempt) peer->link = link;
+  }
+  started.start(*link);
+  greet(peer, attempt, link);
+}
+
+void Impl::greet(const std::shared_ptr<Peer>& peer, std::uint64_t attempt,
+                 std::shared_ptr<Link> link) {
+  CallSlot* slot =
+      calls_->allocate({Pattern::unary, true, world_.clock().now() + limits::hello_timeout});
+  if (slot == nullptr) {
+    link->connection().close(make_error(Errc::too_many_calls));
+    return fail_attempt(peer, attempt, make_error(Errc::too_many_calls, "no slot to greet with"));
+  }
+  note_deadline(world_.clock().now() + limits::hello_timeout);
+  HelloRequest hello;
+  hello.peer_info = self_;
+  if (extensions_) hello.offer = offer_;
+  const Bytes body = encode_hello_request(hello);
+  Outgoing outgoing;
+  outgoing.pattern = Pattern::unary;
+  outgoing.handler = "_hello";
+  outgoing.payload = &body;
+  const MessageId id = slot->id();
+  if (transmit(*link, *slot, outgoing) == Transmitted::link_closed) {
+    end_call(id, make_error(Errc::not_sent, "closed before the greeting"), false);
+  }
+  Op<Reply>(*slot, [](OpState& state) -> Result<Reply> { return take_reply(state); })
+      .then(shard(peer->shard),
+            [impl = shared_from_this(), peer, attempt, link](Result<Reply> reply) {
+              impl->on_greeted(peer, attempt, link, std::move(*reply));
+            });
+}
+
+void Impl::on_greeted(const std::shared_ptr<Peer>& peer, std::uint64_t attempt,
+                      const std::shared_ptr<Link>& link, Reply reply) {
+  Error failure = make_error(Errc::not_sent, "the peer's greeting makes no sense");
+  if (!reply.error) {
+    auto response = decode_handlers_response(reply.payload);
+    if (response) {
+      if (extensions_) link->agreement = agree(offer_, response->offer);
+      link->set_handlers(std::make_shared<const HandlerNames>(
+          greeting_detail::sorted(std::move(response->handlers))));
+      return become_ready(peer, link);
+    }
+    failure = make_error(Errc::not_sent, response.error().to_string());
+  } else if (reply.error->is(Errc::deadline_exceeded) && self_.address.empty()) {
+    failure = make_error(Errc::needs_listener,
+                         "the peer answers by dialling back, and this side does not listen");
+  } else {
+    failure = make_error(Errc::not_sent, "greeting: " + reply.error->to_string());
+  }
+  link->connection().close(failure);
+  peer->last_failure = failure;
+  dial_next(peer, attempt);
+}
+
+void Impl::become_ready(const std::shared_ptr<Peer>& peer, const std::shared_ptr<Link>& link) {
+  for (;;) {
+    std::deque<PendingSend> batch;
+    {
+      const std::lock_guard lock(peer->mutex);
+      if (peer->removed || peer->link != link) {
+        link->connection().close(
+            transport::make_error(transport::Errc::closed_locally, "the peer was unregistered"));
+        return;
+      }
+      if (peer->pending.empty()) {
+        peer->state = Peer::State::ready;
+        break;
+      }
+      batch = std::exchange(peer->pending, {});
+      peer->pending_bytes = 0;
+    }
+    for (PendingSend& send : batch) send_pending(*link, send);
+  }
+  if (link->peer.valid()) shards_[peer->shard].ready[link->peer] = link.get();
+  VELO_LOG_DEBUG(messenger, "peer ready", {"peer", link->peer.to_string()},
+                 {"transport", std::string(link->connection().transport_key())});
+}
+
+void Impl::send_pending(Link& link, PendingSend& send) {
+  if (send.is_reply) {
+    (void)link.connection().send(
+        transport::OutFrame(send.reply_type, send.reply_header, send.payload));
+    return;
+  }
+  CallSlot* slot = calls_->find(send.id.slot());
+  if (slot == nullptr || slot->live_generation() != send.id.generation()) return;
+  if (send.pattern == Pattern::fire && !send.handler.starts_with('_') &&
+      !link.may_have_handler(send.handler)) {
+    end_call(send.id,
+             make_error(Errc::unknown_handler, "the peer has no handler \"" + send.handler + "\""));
+    return;
+  }
+  Outgoing outgoing;
+  outgoing.pattern = send.pattern;
+  outgoing.typed = send.typed;
+  outgoing.handler = send.handler;
+  outgoing.headers = send.headers;
+  outgoing.payload = &send.payload;
+  if (transmit(link, *slot, outgoing) == Transmitted::link_closed) {
+    end_call(send.id, make_error(Errc::not_sent, "the connection closed before it was used"));
+  }
+}
+
+void Impl::link_lost(const std::shared_ptr<Peer>& peer, const Link& link) {
+  const std::lock_guard lock(peer->mutex);
+  // While greeting, on_greeted() hears of it through its own call.
+  if (peer->link.get() != &link || peer->state != Peer::State::ready) return;
+  peer->link = nullptr;
+  peer->state = Peer::State::idle;
+}
+
+void Impl::fail_attempt(const std::shared_ptr<Peer>& peer, std::uint64_t attempt, Error error) {
+  std::deque<PendingSend> pending;
+  {
+    const std::lock_guard lock(peer->mutex);
+    if (peer->attempt != attempt) return;
+    peer->state = Peer::State::idle;
+    peer->link = nullptr;
+    pending = std::exchange(peer->pending, {});
+    peer->pending_bytes = 0;
+  }
+  VELO_LOG_DEBUG(messenger, "peer not reached", {"worker", peer->worker.to_string()},
+                 {"error", error.to_string()});
+  fail_pending(std::move(pending), error);
+}
+
+void Impl::fail_pending(std::deque<PendingSend> pending, const Error& error) {
+  for (const PendingSend& send : pending) {
+    if (!send.is_reply) end_call(send.id, error);
+  }
+}
+
+Op<std::vector<std::string>> Impl::ask_for_handlers(const InstanceId& peer) {
+  CallSpec spec;
+  spec.impl = this;
+  spec.pattern = Pattern::unary;
+  spec.system = true;
+  spec.handler = "_list_handlers";
+  spec.has_instance = true;
+  spec.instance = peer;
+  spec.timeout = limits::hello_timeout;
+  spec.payload = Bytes::of_static("null");
+  auto promise = std::make_shared<Promise<std::vector<std::string>>>(world_.pool());
+  Op<std::vector<std::string>> op = promise->op();
+  Op<Bytes>(start(spec), &decode_reply<Bytes>)
+      .then(world_.shard(0), [impl = shared_from_this(), peer, promise](Result<Bytes> reply) {
+        if (!reply) return void(promise->set(reply.error()));
+        auto response = decode_handlers_response(*reply);
+        if (!response) {
+          return void(promise->set(make_error(Errc::bad_reply, response.error().to_string())));
+        }
+        auto names = greeting_detail::sorted(std::move(response->handlers));
+        if (const auto known = impl->find_peer(peer)) {
+          std::shared_ptr<Link> link;
+          {
+            const std::lock_guard lock(known->mutex);
+            link = known->link;
+          }
+          if (link) link->set_handlers(std::make_shared<const HandlerNames>(names));
+        }
+        promise->set(std::move(names));
+      });
+  return op;
+}
+
+Op<std::vector<std::string>> Impl::query_handlers(const InstanceId& peer, bool cached_is_fine) {
+  if (peer == self_.instance_id) {
+    return Op<std::vector<std::string>>::ready(world_.pool(), handlers_.names());
+  }
+  if (cached_is_fine) {
+    if (const auto known = find_peer(peer)) {
+      const std::lock_guard lock(known->mutex);
+      if (known->state == Peer::State::ready) {
+        if (const auto names = known->link->handlers()) {
+          return Op<std::vector<std::string>>::ready(world_.pool(), *names);
+        }
+      }
+    }
+  }
+  return ask_for_handlers(peer);
+}
+
+namespace greeting_detail {
+
+constexpr Duration poll_first = std::chrono::milliseconds(5);
+constexpr Duration poll_longest = std::chrono::milliseconds(250);
+
+/// Asks again and again, at growing intervals, until the handler is there or time is up.
+struct HandlerWait {
+  std::shared_ptr<Impl> impl;
+  InstanceId peer;
+  std::string handler;
+  TimePoint until;
+  Duration pause = poll_first;
+  Promise<void> promise;
+
+  HandlerWait(std::shared_ptr<Impl> i, const InstanceId& p, std::string h, TimePoint u)
+      : impl(std::move(i)),
+        peer(p),
+        handler(std::move(h)),
+        until(u),
+        promise(impl->world().pool()) {}
+
+  static void ask(std::shared_ptr<HandlerWait> wait) {
+    Impl& impl = *wait->impl;
+    impl.query_handlers(wait->peer, false)
+        .then(impl.shard(0),
+              [wait](Result<std::vector<std::string>> names) { answered(wait, names); });
+  }
+
+  static void answered(const std::shared_ptr<HandlerWait>& wait,
+                       const Result<std::vector<std::string>>& names) {
+    if (names && std::binary_search(names->begin(), names->end(), wait->handler)) {
+      return void(wait->promise.set({}));
+    }
+    Shard& shard = wait->impl->shard(0);
+    if (shard.now() + wait->pause > wait->until || wait->promise.ended()) {
+      const std::string why =
+          names ? "the peer has no handler \"" + wait->handler + "\"" : names.error().to_string();
+      return void(wait->promise.set(make_error(Errc::unknown_handler, why)));
+    }
+    const TimePoint again = shard.now() + wait->pause;
+    wait->pause = std::min(wait->pause * 2, poll_longest);
+    shard.start_timer(again, Task0{[](void* argument) {
+                                     const std::unique_ptr<std::shared_ptr<HandlerWait>> held(
+                                         static_cast<std::shared_ptr<HandlerWait>*>(argument));
+                                     ask(std::move(*held));
+                                   },
+                                   new std::shared_ptr<HandlerWait>(wait)});
+  }
+};
+
+}  // namespace greeting_detail
+
+Op<void> Impl::wait_for_handler(const InstanceId& peer, std::string handler, Duration timeout) {
+  auto wait = std::make_shared<greeting_detail::HandlerWait>(
+      shared_from_this(), peer, std::move(handler), world_.clock().now() + timeout);
+  Op<void> op = wait->promise.op();
+  greeting_detail::HandlerWait::ask(std::move(wait));
+  return op;
+}
+
+}  // namespace velo::messenger

@@ -1,0 +1,84 @@
+// SPDX-License-Identifier: Apache-2.0
+// Registration copies the table; tables double, so the copies together stay within a small multiple
+// of the last one.
+
+#include "handler_table.hpp"
+
+#include <velo/messenger/limits.hpp>
+
+#include "protocol.hpp"
+
+#include <algorithm>
+
+#define XXH_INLINE_ALL
+#include <xxhash.h>
+
+namespace velo::messenger {
+
+void HandlerTable::Table::insert(std::uint64_t hash, const Handler* handler) noexcept {
+  std::size_t at = hash & (entries.size() - 1);
+  while (entries[at].handler != nullptr) at = (at + 1) & (entries.size() - 1);
+  entries[at] = Entry{hash, handler};
+  ++used;
+}
+
+HandlerTable::HandlerTable() {
+  tables_.push_back(std::make_unique<const Table>(64));
+  table_.store(tables_.back().get(), std::memory_order_release);
+}
+
+HandlerTable::~HandlerTable() = default;
+
+std::uint64_t HandlerTable::hash_of(std::string_view name) noexcept {
+  return XXH3_64bits(name.data(), name.size());
+}
+
+const Handler* HandlerTable::find(std::string_view name) const noexcept {
+  const Table& table = *table_.load(std::memory_order_acquire);
+  const std::uint64_t hash = hash_of(name);
+  const std::size_t mask = table.entries.size() - 1;
+  for (std::size_t at = hash & mask;; at = (at + 1) & mask) {
+    const Entry& entry = table.entries[at];
+    if (entry.handler == nullptr) return nullptr;
+    if (entry.hash == hash && entry.handler->name() == name) return entry.handler;
+  }
+}
+
+Result<void> HandlerTable::add(Handler handler, bool system) {
+  const std::string& name = handler.name();
+  if (name.empty() || name.size() > protocol::name_bytes_max) {
+    return velo::make_error(velo::Errc::invalid_argument, "a handler's name has 1 to 65,535 bytes");
+  }
+  if (!system && name.front() == '_') {
+    return make_error(Errc::reserved_name,
+                      "\"" + name + "\": names starting with _ are velo's own");
+  }
+  const std::lock_guard lock(mutex_);
+  if (find(name) != nullptr) return make_error(Errc::duplicate_handler, "\"" + name + "\"");
+  if (handlers_.size() >= limits::handlers_max) {
+    return velo::make_error(velo::Errc::overloaded, "handlers_max is reached");
+  }
+  handlers_.push_back(std::make_unique<const Handler>(std::move(handler)));
+  const Handler* added = handlers_.back().get();
+  const Table& current = *table_.load(std::memory_order_relaxed);
+  const bool grows = (current.used + 1) * 2 > current.entries.size();
+  auto next = std::make_unique<Table>(current.entries.size() * (grows ? 2 : 1));
+  for (const Entry& entry : current.entries) {
+    if (entry.handler != nullptr) next->insert(entry.hash, entry.handler);
+  }
+  next->insert(hash_of(added->name()), added);
+  table_.store(next.get(), std::memory_order_release);
+  tables_.push_back(std::move(next));
+  return {};
+}
+
+std::vector<std::string> HandlerTable::names() const {
+  const std::lock_guard lock(mutex_);
+  std::vector<std::string> names;
+  names.reserve(handlers_.size());
+  for (const auto& handler : handlers_) names.push_back(handler->name());
+  std::sort(names.begin(), names.end());
+  return names;
+}
+
+}  // namespace velo::messenger

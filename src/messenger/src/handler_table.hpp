@@ -1,0 +1,52 @@
+// SPDX-License-Identifier: Apache-2.0
+// Handlers by name. Lookups take no lock: they read an immutable table that registration replaces;
+// replaced tables and handlers live as long as the messenger, which bounds them by
+// limits::handlers_max.
+// Threading: any thread.
+#pragma once
+
+#include <velo/base/error.hpp>
+#include <velo/messenger/handler.hpp>
+
+#include <atomic>
+#include <cstdint>
+#include <memory>
+#include <mutex>
+#include <string>
+#include <string_view>
+#include <vector>
+
+namespace velo::messenger {
+
+class HandlerTable {
+ public:
+  HandlerTable();
+  ~HandlerTable();
+
+  /// `system` allows reserved names.
+  Result<void> add(Handler handler, bool system);
+  const Handler* find(std::string_view name) const noexcept;
+  std::vector<std::string> names() const;
+
+ private:
+  struct Entry {
+    std::uint64_t hash = 0;
+    const Handler* handler = nullptr;
+  };
+  /// Open addressing, at most half full; the size is a power of two.
+  struct Table {
+    std::vector<Entry> entries;
+    std::size_t used = 0;
+    explicit Table(std::size_t size) : entries(size) {}
+    void insert(std::uint64_t hash, const Handler* handler) noexcept;
+  };
+
+  static std::uint64_t hash_of(std::string_view name) noexcept;
+
+  std::atomic<const Table*> table_;
+  mutable std::mutex mutex_;
+  std::vector<std::unique_ptr<const Table>> tables_;
+  std::vector<std::unique_ptr<const Handler>> handlers_;
+};
+
+}  // namespace velo::messenger

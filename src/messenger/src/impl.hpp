@@ -1,0 +1,246 @@
+// SPDX-License-Identifier: Apache-2.0
+// The messenger's engine. Its parts: router.cpp (sends), greeting.cpp (dialling and _hello),
+// dispatch.cpp (what arrives), deadlines.cpp, peers.cpp, system_handlers.cpp, shutdown.cpp. Kept
+// alive by its links until the last of them is closed.
+// Threading: any thread; the order of locks is peers_mutex_, Peer::mutex, links_mutex_; none is held while sending or calling out.
+#pragma once
+
+#include "call_table.hpp"
+#include "handler_table.hpp"
+#include "hello.hpp"
+#include "inbound_call.hpp"
+#include "link.hpp"
+#include "peer.hpp"
+#include "protocol.hpp"
+
+#include <velo/base/world.hpp>
+#include <velo/messenger/messenger.hpp>
+
+#include <atomic>
+#include <condition_variable>
+#include <deque>
+#include <functional>
+#include <memory>
+#include <mutex>
+#include <shared_mutex>
+#include <unordered_map>
+#include <vector>
+
+namespace velo::messenger {
+
+struct ImplOptions {
+  std::vector<std::unique_ptr<transport::Transport>> transports;
+  std::shared_ptr<discovery::PeerDiscovery> discovery;
+  std::size_t calls_max = limits::calls_max;
+  bool extensions = true;
+};
+
+/// A send on its way to a link; borrows from the caller.
+struct Outgoing {
+  Pattern pattern = Pattern::fire;
+  bool typed = false;
+  std::string_view handler;
+  ByteSpan headers;
+  const Bytes* payload = nullptr;
+};
+
+struct ReceivedCounters {
+  std::atomic<std::uint64_t> requests{0};
+  std::atomic<std::uint64_t> running{0};
+  std::atomic<std::uint64_t> succeeded{0};
+  std::atomic<std::uint64_t> failed{0};
+  std::atomic<std::uint64_t> rejected{0};
+  std::atomic<std::uint64_t> abandoned{0};
+  std::atomic<std::uint64_t> malformed{0};
+};
+
+class WaitingSend;
+
+// why: links, timers and posted tasks keep the engine alive until the last of them is done with it.
+class Impl final : public CallTableEvents,
+                   public transport::AcceptHandler,
+                   public std::enable_shared_from_this<Impl> {
+ public:
+  Impl(World& world, ImplOptions options);
+  ~Impl();
+  /// Once, after construction by std::make_shared.
+  Result<void> start_up();
+
+  // --- facade
+  World& world() noexcept { return world_; }
+  Messenger& facade() noexcept { return *facade_; }
+  const PeerInfo& self() const noexcept { return self_; }
+  HandlerTable& handlers() noexcept { return handlers_; }
+  CallTable& calls() noexcept { return *calls_; }
+  Books books() const;
+
+  // --- router.cpp
+  OpState& start(CallSpec& spec);
+  /// Takes a waiting send's place in the queue, or fails it; see WaitingSend.
+  void on_capacity() noexcept override;
+  void on_cancelled(MessageId id, std::uint64_t link_serial, Pattern pattern) noexcept override;
+  /// Ends the slot of `id` if it still is that call. `here` as in CallSlot::end.
+  bool end_call(MessageId id, std::optional<Error> error, bool here = true) noexcept;
+  enum class Transmitted : std::uint8_t { done, link_closed };
+  /// Encodes and sends; on link_closed nothing was sent and the slot is untouched.
+  Transmitted transmit(Link& link, CallSlot& slot, const Outgoing& outgoing);
+  /// A reply to a peer that does not read replies on its own connection.
+  void reply_by_dialling(WorkerId worker, Link& arrived_on, transport::FrameType type,
+                         ByteSpan header, const Bytes& payload);
+
+  // --- peers.cpp
+  Result<void> register_peer(const PeerInfo& peer, bool from_hello);
+  Result<void> unregister_peer(const InstanceId& id);
+  std::vector<PeerInfo> peers() const;
+  std::optional<InstanceId> instance_of(WorkerId worker) const;
+  std::shared_ptr<Peer> find_peer(const InstanceId& id) const;
+  std::shared_ptr<Peer> find_peer(WorkerId worker) const;
+
+  // --- greeting.cpp
+  /// Queues on the peer and starts resolving or dialling it when idle. True: queued. False: the
+  /// link is ready, `ready` has it.
+  Result<bool> enqueue(const std::shared_ptr<Peer>& peer, PendingSend& send,
+                       std::shared_ptr<Link>* ready);
+  void link_lost(const std::shared_ptr<Peer>& peer, const Link& link);
+  Op<std::vector<std::string>> query_handlers(const InstanceId& peer, bool cached_is_fine);
+  Op<void> wait_for_handler(const InstanceId& peer, std::string handler, Duration timeout);
+
+  // --- dispatch.cpp
+  void on_accepted(transport::ConnectionPtr connection) override;
+  void on_frame(Link& link, const transport::InFrame& frame);
+  void on_link_closed(Link& link, const Error& reason);
+  void reply_error(Link& link, const protocol::RequestHeader& request, const Error& error);
+  void run_heap_call(InboundCall* call);
+  void send_reply(Link& link, const Agreement& agreement, transport::FrameType type,
+                  ByteSpan header, const Bytes& payload) noexcept;
+  ReceivedCounters& received() noexcept { return received_; }
+  void inbound_ended() noexcept;
+  bool draining() const noexcept { return draining_.load(std::memory_order_acquire); }
+
+  // --- deadlines.cpp
+  void note_deadline(TimePoint deadline);
+
+  // --- system_handlers.cpp
+  void register_system_handlers();
+  /// On the link's shard, before any other handler sees the request: `_hello` changes what holds on
+  /// the link.
+  void handle_hello(Link& link, const protocol::RequestHeader& header, ByteSpan payload);
+  void handle_cancel(Link& link, ByteSpan payload) noexcept;
+
+  // --- shutdown.cpp
+  Op<void> shutdown(ShutdownPolicy policy);
+  void stop_now(const Error& reason);
+  void check_drained();
+  void wait_for_running_handlers() noexcept;
+  void user_code_began() noexcept { running_user_code_.fetch_add(1, std::memory_order_acq_rel); }
+  void user_code_ended() noexcept;
+
+  const Offer& offer() const noexcept { return offer_; }
+  bool extensions() const noexcept { return extensions_; }
+  std::shared_ptr<Link> add_link(transport::ConnectionPtr connection, bool dialed);
+  Shard& shard(std::size_t index) noexcept { return world_.shard(index); }
+
+ private:
+  friend class WaitingSend;
+  struct alignas(64) ShardState {
+    /// Ready outgoing links by peer; read and written on the shard's thread only.
+    std::unordered_map<InstanceId, Link*> ready;
+  };
+
+  // router.cpp
+  std::optional<Error> check_spec(const CallSpec& spec) const;
+  OpState& start_counted(CallSpec& spec);
+  OpState& begin(CallSpec& spec, CallSlot& slot);
+  void route(CallSpec& spec, CallSlot& slot, const Outgoing& outgoing);
+  Link* ready_link_here(const InstanceId& id) noexcept;
+  void send_or_enqueue(std::shared_ptr<Peer> peer, CallSlot& slot, const Outgoing& outgoing);
+  void check_fire_then_send(std::shared_ptr<Link> link, CallSlot& slot, const Outgoing& outgoing);
+  OpState& wait_for_capacity(CallSpec& spec);
+  void run_waiting();
+
+  // peers.cpp
+  Result<std::shared_ptr<Peer>> peer_for(const CallSpec& spec);
+  std::vector<transport::Transport*> candidates_for(const WorkerAddress& address) const;
+
+  // greeting.cpp
+  void resolve(std::shared_ptr<Peer> peer);
+  void dial_next(std::shared_ptr<Peer> peer, std::uint64_t attempt);
+  void on_dialed(const std::shared_ptr<Peer>& peer, std::uint64_t attempt,
+                 Result<transport::ConnectionPtr> connection);
+  void greet(const std::shared_ptr<Peer>& peer, std::uint64_t attempt, std::shared_ptr<Link> link);
+  void on_greeted(const std::shared_ptr<Peer>& peer, std::uint64_t attempt,
+                  const std::shared_ptr<Link>& link, Reply reply);
+  void become_ready(const std::shared_ptr<Peer>& peer, const std::shared_ptr<Link>& link);
+  void fail_attempt(const std::shared_ptr<Peer>& peer, std::uint64_t attempt, Error error);
+  void fail_pending(std::deque<PendingSend> pending, const Error& error);
+  void send_pending(Link& link, PendingSend& send);
+  Op<std::vector<std::string>> ask_for_handlers(const InstanceId& peer);
+
+  // dispatch.cpp
+  void on_request(Link& link, const transport::InFrame& frame);
+  void on_response(Link& link, const transport::InFrame& frame);
+  void on_ack(const transport::InFrame& frame);
+  void on_rejected(const transport::InFrame& frame);
+  void dispatch(Link& link, const Handler& handler, InboundCall::Request request,
+                const transport::InFrame& frame);
+  void run_inline(Link& link, const Handler& handler, InboundCall::Request request,
+                  const transport::InFrame& frame);
+  void malformed(Link& link, const Error& error);
+
+  // deadlines.cpp
+  void rearm(TimePoint at);
+  void sweep();
+  TimePoint expire_waiting(TimePoint now);
+  void end_waiting(WaitingSend& waiting, Error error);
+
+  // shutdown.cpp
+  void finish_shutdown(bool in_time);
+  void start_drain_timer(TimePoint at);
+  void stop_on_shard(std::size_t index);
+
+  World& world_;
+  std::vector<std::unique_ptr<transport::Transport>> transports_;
+  std::shared_ptr<discovery::PeerDiscovery> discovery_;
+  std::mutex announcement_mutex_;
+  std::unique_ptr<discovery::Registration> announcement_;
+  const bool extensions_;
+  PeerInfo self_;
+  WorkerId worker_;
+  Offer offer_;
+  CallTable* calls_;
+  HandlerTable handlers_;
+  std::unique_ptr<Messenger> facade_;
+  ReceivedCounters received_;
+  std::shared_ptr<Link> self_link_;
+
+  mutable std::shared_mutex peers_mutex_;
+  std::unordered_map<InstanceId, std::shared_ptr<Peer>> by_instance_;
+  std::unordered_map<WorkerId, std::shared_ptr<Peer>> by_worker_;
+  std::size_t next_shard_ = 0;
+
+  mutable std::mutex links_mutex_;
+  std::unordered_map<std::uint64_t, std::shared_ptr<Link>> links_;
+  std::uint64_t next_link_serial_ = 1;
+  std::vector<ShardState> shards_;
+
+  mutable std::mutex waiting_mutex_;
+  std::deque<std::shared_ptr<WaitingSend>> waiting_;
+
+  std::atomic<std::int64_t> next_deadline_ns_{INT64_MAX};
+  Shard::TimerId sweep_timer_ = 0;              // shard 0 only
+  std::int64_t sweep_timer_at_ns_ = INT64_MAX;  // shard 0 only
+  std::shared_ptr<Impl> sweep_keepalive_;       // shard 0 only
+
+  std::atomic<bool> draining_{false};
+  std::atomic<bool> stopped_{false};
+  std::mutex shutdown_mutex_;
+  std::shared_ptr<Promise<void>> shutdown_promise_;
+  bool drain_over_ = false;
+  Shard::TimerId drain_timer_ = 0;         // shard 0 only
+  std::shared_ptr<Impl> drain_keepalive_;  // shard 0 only
+  std::atomic<std::uint64_t> running_user_code_{0};
+  std::mutex user_code_mutex_;
+  std::condition_variable user_code_idle_;
+};
+
+}  // namespace velo::messenger

@@ -1,0 +1,219 @@
+// SPDX-License-Identifier: Apache-2.0
+// A request's life at the handler's side, and the Context that shows it.
+
+#include "inbound_call.hpp"
+
+#include "impl.hpp"
+
+#include <array>
+#include <charconv>
+
+namespace velo::messenger {
+
+InboundCall::InboundCall(Impl& impl, Link& link, const Handler& handler, Request request,
+                         const transport::InFrame& frame)
+    : impl_(impl),
+      link_(link),
+      handler_(handler),
+      request_(std::move(request)),
+      agreement_(link.agreement),
+      frame_(&frame) {}
+
+InboundCall::InboundCall(std::shared_ptr<Impl> impl, std::shared_ptr<Link> link,
+                         const Handler& handler, Request request, Bytes payload)
+    : impl_owner_(std::move(impl)),
+      link_owner_(std::move(link)),
+      impl_(*impl_owner_),
+      link_(*link_owner_),
+      handler_(handler),
+      request_(std::move(request)),
+      agreement_(link_.agreement),
+      owned_payload_(std::move(payload)) {
+  request_.payload = owned_payload_.span();
+}
+
+InboundCall* InboundCall::create(Impl& impl, Link& link, const Handler& handler, Request request,
+                                 Bytes payload) {
+  return new InboundCall(impl.shared_from_this(), link.self(), handler, std::move(request),
+                         std::move(payload));
+}
+
+InboundCall::~InboundCall() = default;
+
+bool InboundCall::try_retain() noexcept {
+  std::uint32_t count = references_.load(std::memory_order_relaxed);
+  while (count != 0) {
+    if (references_.compare_exchange_weak(count, count + 1, std::memory_order_relaxed)) return true;
+  }
+  return false;
+}
+
+void InboundCall::release() noexcept {
+  if (references_.fetch_sub(1, std::memory_order_acq_rel) != 1) return;
+  settle(make_error(Errc::failed, "the handler never answered"));
+  delete this;
+}
+
+Bytes InboundCall::payload_bytes() const {
+  return frame_ != nullptr ? frame_->retain_payload() : owned_payload_;
+}
+
+std::stop_token InboundCall::stop_token() const {
+  const std::lock_guard lock(stop_mutex_);
+  if (!stop_) {
+    stop_.emplace();
+    if (stop_requested_) stop_->request_stop();
+  }
+  return stop_->get_token();
+}
+
+void InboundCall::ended(std::atomic<std::uint64_t>& counter) noexcept {
+  if (!request_.system) {
+    if (link_owner_) impl_.received().running.fetch_sub(1, std::memory_order_acq_rel);
+    counter.fetch_add(1, std::memory_order_relaxed);
+  }
+  if (link_owner_) impl_.inbound_ended();
+}
+
+bool InboundCall::abandon() noexcept {
+  if (!win()) return false;
+  link_.leave(*this);
+  ended(impl_.received().abandoned);
+  std::optional<std::stop_source> stop;
+  {
+    const std::lock_guard lock(stop_mutex_);
+    stop_requested_ = true;
+    stop = stop_;
+  }
+  if (stop) stop->request_stop();
+  return true;
+}
+
+void InboundCall::reject(const Error& error) noexcept {
+  if (!win()) return;
+  send_reply(error);
+  ended(impl_.received().rejected);
+}
+
+void InboundCall::settle(HandlerResult result) noexcept {
+  if (!win()) return;
+  if (link_owner_) link_.leave(*this);
+  send_reply(result);
+  ended(result ? impl_.received().succeeded : impl_.received().failed);
+}
+
+namespace inbound_call_detail {
+
+/// What a reply frame consists of before it is encoded.
+struct ReplyParts {
+  std::uint8_t outcome = 0;
+  Headers headers;
+  Bytes payload;
+};
+
+static std::string exact_code(const Error& error) {
+  return std::to_string(static_cast<unsigned>(error.code().room)) + "." +
+         std::to_string(error.code().value) + "." +
+         std::to_string(static_cast<unsigned>(error.retry()));
+}
+
+static ReplyParts of_error(const Error& error, const Agreement& agreement, Headers headers) {
+  ReplyParts parts;
+  parts.payload = Bytes::copy(error.context().empty() ? error.to_string() : error.context());
+  parts.outcome = static_cast<std::uint8_t>(Errc::failed);
+  const bool ours = error.code().room == Room::messenger && error.code().value < 64;
+  if (ours) parts.outcome = static_cast<std::uint8_t>(error.code().value);
+  if (!agreement.status) return parts;
+  parts.headers = std::move(headers);
+  if (!ours) parts.headers.insert_or_assign("velo-error", exact_code(error));
+  return parts;
+}
+
+}  // namespace inbound_call_detail
+
+void InboundCall::send_reply(const HandlerResult& result) noexcept {
+  using protocol::ResponseType;
+  if (request_.response_type == ResponseType::fire) return;
+  const bool sync = request_.response_type == ResponseType::ack_nack;
+  std::array<std::byte, 512> stack;
+  if (sync && (result || !agreement_.status)) {
+    // Peers without status codes know acknowledgements only.
+    protocol::AckHeader ack;
+    ack.id = request_.id;
+    ack.is_error = !result;
+    const std::size_t size = protocol::encode_ack(ack, stack);
+    const Bytes text = result ? Bytes() : Bytes::copy(result.error().context());
+    return impl_.send_reply(link_, agreement_, transport::FrameType::ack,
+                            ByteSpan(stack).first(size), text);
+  }
+  inbound_call_detail::ReplyParts parts;
+  if (result) {
+    if (*result) parts.payload = **result;
+    if (agreement_.status) parts.headers = std::move(response_headers_);
+  } else {
+    parts = inbound_call_detail::of_error(result.error(), agreement_, std::move(response_headers_));
+  }
+  protocol::ResponseHeader header;
+  header.id = request_.id;
+  header.outcome = parts.outcome;
+  Bytes encoded_headers;
+  if (!parts.headers.empty()) {
+    auto encoded = protocol::encode_headers(parts.headers);
+    if (encoded) {
+      encoded_headers = std::move(*encoded);
+    } else {
+      header.outcome = static_cast<std::uint8_t>(Errc::too_large);
+      parts.payload = Bytes::copy("response headers: " + encoded.error().context());
+    }
+  }
+  header.headers = encoded_headers;
+  const std::size_t size = protocol::encoded_size(header);
+  std::vector<std::byte> large(size > stack.size() ? size : 0);
+  const std::span<std::byte> out = large.empty() ? std::span<std::byte>(stack) : std::span(large);
+  protocol::encode_response(header, out);
+  impl_.send_reply(link_, agreement_, transport::FrameType::response, ByteSpan(out).first(size),
+                   parts.payload);
+}
+
+}  // namespace velo::messenger
+
+namespace velo {
+
+Context::~Context() {
+  if (owned_ && call_ != nullptr) call_->release();
+}
+
+const MessageId& Context::message_id() const noexcept { return call_->request().id; }
+std::string_view Context::handler() const noexcept { return call_->handler().name(); }
+ByteSpan Context::payload() const noexcept { return call_->payload(); }
+Bytes Context::payload_bytes() const { return call_->payload_bytes(); }
+const Headers& Context::headers() const noexcept { return call_->request().headers; }
+
+std::string_view Context::header(std::string_view name) const noexcept {
+  const auto found = headers().find(name);
+  return found == headers().end() ? std::string_view() : std::string_view(found->second);
+}
+
+std::optional<InstanceId> Context::sender_instance_id() const {
+  return call_->impl().instance_of(sender_worker_id());
+}
+
+TimePoint Context::deadline() const noexcept { return call_->request().deadline; }
+
+Duration Context::time_left() const noexcept {
+  if (deadline() == TimePoint::never()) return Duration::max();
+  const Duration left = deadline() - call_->impl().world().clock().now();
+  return left < Duration::zero() ? Duration::zero() : left;
+}
+
+std::stop_token Context::stop_token() const { return call_->stop_token(); }
+
+void Context::set_response_header(std::string name, std::string value) {
+  call_->set_response_header(std::move(name), std::move(value));
+}
+
+Messenger& Context::msg() const noexcept { return call_->impl().facade(); }
+
+bool Context::typed_bodies_are_json() const noexcept { return !call_->agreement().msgpack; }
+
+}  // namespace velo

@@ -1,0 +1,91 @@
+// SPDX-License-Identifier: Apache-2.0
+// One request being handled: what the Context shows of it, and its one reply. On the stack for
+// inline handlers, counted on the heap for all others; a request whose last reference goes without
+// a reply is answered with an error.
+// Threading: the payload and headers are immutable; settle() may race with cancellation and is decided once.
+#pragma once
+
+#include "link.hpp"
+#include "protocol.hpp"
+
+#include <velo/messenger/handler.hpp>
+
+#include <atomic>
+#include <memory>
+#include <mutex>
+#include <optional>
+#include <stop_token>
+
+namespace velo::messenger {
+
+class InboundCall {
+ public:
+  struct Request {
+    MessageId id;
+    protocol::ResponseType response_type = protocol::ResponseType::fire;
+    TimePoint deadline = TimePoint::never();
+    ByteSpan payload;
+    Headers headers;
+    bool system = false;
+  };
+
+  /// For inline handlers: borrows everything, `link` included.
+  InboundCall(Impl& impl, Link& link, const Handler& handler, Request request,
+              const transport::InFrame& frame);
+  /// For all others: owns a copy (or a share) of the payload. Starts with one reference.
+  static InboundCall* create(Impl& impl, Link& link, const Handler& handler, Request request,
+                             Bytes payload);
+  InboundCall(const InboundCall&) = delete;
+  InboundCall& operator=(const InboundCall&) = delete;
+  ~InboundCall();
+
+  void retain() noexcept { references_.fetch_add(1, std::memory_order_relaxed); }
+  /// False when the last reference is already gone.
+  bool try_retain() noexcept;
+  void release() noexcept;
+
+  const Request& request() const noexcept { return request_; }
+  const Handler& handler() const noexcept { return handler_; }
+  Impl& impl() const noexcept { return impl_; }
+  Link& link() const noexcept { return link_; }
+  const Agreement& agreement() const noexcept { return agreement_; }
+  ByteSpan payload() const noexcept { return request_.payload; }
+  Bytes payload_bytes() const;
+
+  std::stop_token stop_token() const;
+  /// Ends the request without a reply: the caller no longer waits. False if it had ended.
+  bool abandon() noexcept;
+  void set_response_header(std::string name, std::string value) {
+    response_headers_.insert_or_assign(std::move(name), std::move(value));
+  }
+
+  /// Ends a request that no handler saw.
+  void reject(const Error& error) noexcept;
+  /// Sends the reply that the pattern asks for; the first call wins, later ones do nothing.
+  void settle(HandlerResult result) noexcept;
+
+ private:
+  InboundCall(std::shared_ptr<Impl> impl, std::shared_ptr<Link> link, const Handler& handler,
+              Request request, Bytes payload);
+  void ended(std::atomic<std::uint64_t>& counter) noexcept;
+  bool win() noexcept { return !settled_.exchange(true, std::memory_order_acq_rel); }
+  void send_reply(const HandlerResult& result) noexcept;
+
+  std::shared_ptr<Impl> impl_owner_;  ///< null for inline calls
+  std::shared_ptr<Link> link_owner_;
+  Impl& impl_;
+  Link& link_;
+  const Handler& handler_;
+  Request request_;
+  const Agreement agreement_;
+  Bytes owned_payload_;
+  const transport::InFrame* frame_ = nullptr;
+  Headers response_headers_;
+  mutable std::mutex stop_mutex_;
+  mutable std::optional<std::stop_source> stop_;
+  bool stop_requested_ = false;
+  std::atomic<bool> settled_{false};
+  std::atomic<std::uint32_t> references_{1};
+};
+
+}  // namespace velo::messenger

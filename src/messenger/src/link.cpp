@@ -1,0 +1,148 @@
+// SPDX-License-Identifier: Apache-2.0
+// A connection's running requests and its sends that wait to be written.
+
+#include "link.hpp"
+
+#include "impl.hpp"
+#include "inbound_call.hpp"
+
+#include <algorithm>
+
+namespace velo::messenger {
+
+Link::Link(std::shared_ptr<Impl> impl, transport::ConnectionPtr connection, std::uint64_t serial,
+           bool dialed)
+    : impl_(*impl),
+      keepalive_(std::move(impl)),
+      connection_(std::move(connection)),
+      serial_(serial),
+      dialed_(dialed) {}
+
+void Link::on_frame(transport::Connection& /*connection*/, const transport::InFrame& frame) {
+  impl_.on_frame(*this, frame);
+}
+
+void Link::on_written(transport::Connection& /*connection*/) noexcept {
+  if (has_written_waiters_.load(std::memory_order_seq_cst)) drain_written();
+}
+
+void Link::on_closed(transport::Connection& /*connection*/, const Error& reason) {
+  // The registry's reference may be the last one.
+  const std::shared_ptr<Link> alive = shared_from_this();
+  const std::shared_ptr<Impl> impl = std::move(keepalive_);
+  drain_written();
+  impl_.on_link_closed(*this, reason);
+}
+
+std::shared_ptr<const HandlerNames> Link::handlers() const {
+  const std::lock_guard lock(mutex_);
+  return handlers_;
+}
+
+void Link::set_handlers(std::shared_ptr<const HandlerNames> names) {
+  const std::lock_guard lock(mutex_);
+  handlers_ = std::move(names);
+}
+
+bool Link::may_have_handler(std::string_view name) const {
+  const std::lock_guard lock(mutex_);
+  return handlers_ == nullptr || std::binary_search(handlers_->begin(), handlers_->end(), name);
+}
+
+void Link::await_written(std::uint64_t end, MessageId id) {
+  {
+    const std::lock_guard lock(written_mutex_);
+    written_waiters_.push_back({end, id});
+    has_written_waiters_.store(true, std::memory_order_seq_cst);
+  }
+  // Either this sees the write, or the writer sees the waiter.
+  if (connection_->written() >= end) drain_written();
+}
+
+void Link::drain_written() noexcept {
+  for (;;) {
+    MessageId id;
+    {
+      const std::lock_guard lock(written_mutex_);
+      if (written_waiters_.empty()) {
+        has_written_waiters_.store(false, std::memory_order_seq_cst);
+        return;
+      }
+      // Senders race from send() to here, so ends are almost sorted; a front that is not yet
+      // written only delays its followers.
+      if (written_waiters_.front().end > connection_->written()) return;
+      id = written_waiters_.front().id;
+      written_waiters_.pop_front();
+    }
+    impl_.end_call(id, std::nullopt, false);
+  }
+}
+
+bool Link::enter(InboundCall& call) {
+  const std::lock_guard lock(mutex_);
+  if (running_.size() >= limits::running_requests_per_connection_max) return false;
+  // A peer that uses an id twice at once only confuses its own cancellation.
+  running_.emplace(call.request().id, &call);
+  return true;
+}
+
+bool Link::leave(InboundCall& call) noexcept {
+  const std::lock_guard lock(mutex_);
+  const auto found = running_.find(call.request().id);
+  if (found == running_.end() || found->second != &call) return false;
+  running_.erase(found);
+  return true;
+}
+
+void Link::cancel_inbound(const MessageId& id) noexcept {
+  InboundCall* call = nullptr;
+  {
+    const std::lock_guard lock(mutex_);
+    const auto found = running_.find(id);
+    if (found == running_.end() || !found->second->try_retain()) return;
+    call = found->second;
+  }
+  call->abandon();
+  call->release();
+}
+
+TimePoint Link::expire_inbound(TimePoint now) {
+  TimePoint next = TimePoint::never();
+  std::vector<InboundCall*> expired;
+  {
+    const std::lock_guard lock(mutex_);
+    for (const auto& [id, call] : running_) {
+      const TimePoint deadline = call->request().deadline;
+      if (deadline > now) {
+        next = std::min(next, deadline);
+      } else if (call->try_retain()) {
+        expired.push_back(call);
+      }
+    }
+  }
+  for (InboundCall* call : expired) {
+    call->abandon();
+    call->release();
+  }
+  return next;
+}
+
+void Link::stop_all_inbound() noexcept {
+  std::vector<InboundCall*> calls;
+  {
+    const std::lock_guard lock(mutex_);
+    for (const auto& [id, call] : running_) {
+      if (call->try_retain()) calls.push_back(call);
+    }
+  }
+  // The order of an unordered map must not reach the outside.
+  std::sort(calls.begin(), calls.end(), [](const InboundCall* a, const InboundCall* b) {
+    return a->request().id < b->request().id;
+  });
+  for (InboundCall* call : calls) {
+    call->abandon();
+    call->release();
+  }
+}
+
+}  // namespace velo::messenger

@@ -1,0 +1,90 @@
+// SPDX-License-Identifier: Apache-2.0
+// Link: what the messenger knows of one connection: what was agreed on it, who is at the other end,
+// which requests of the other end are still running here, and which fire-and-forget sends wait to
+// be written. Lives from start() to on_closed().
+// Threading: `agreement` and `peer` are set on the connection's shard before the link is published; the rest locks.
+#pragma once
+
+#include "hello.hpp"
+
+#include <velo/messenger/message_id.hpp>
+#include <velo/transport/connection.hpp>
+
+#include <atomic>
+#include <cstdint>
+#include <deque>
+#include <memory>
+#include <mutex>
+#include <string>
+#include <string_view>
+#include <unordered_map>
+#include <vector>
+
+namespace velo::messenger {
+
+class Impl;
+class InboundCall;
+
+/// The handler names that a peer told us, sorted.
+using HandlerNames = std::vector<std::string>;
+
+// why: a request that is still running keeps the link it must be answered on.
+class Link final : public transport::ConnectionEvents, public std::enable_shared_from_this<Link> {
+ public:
+  Link(std::shared_ptr<Impl> impl, transport::ConnectionPtr connection, std::uint64_t serial,
+       bool dialed);
+
+  void on_frame(transport::Connection& connection, const transport::InFrame& frame) override;
+  void on_written(transport::Connection& connection) noexcept override;
+  void on_closed(transport::Connection& connection, const Error& reason) override;
+
+  transport::Connection& connection() const noexcept { return *connection_; }
+  std::uint64_t serial() const noexcept { return serial_; }
+  bool dialed() const noexcept { return dialed_; }
+  std::shared_ptr<Link> self() { return shared_from_this(); }
+
+  Agreement agreement;
+  InstanceId peer;  ///< invalid until greeted
+
+  std::shared_ptr<const HandlerNames> handlers() const;
+  void set_handlers(std::shared_ptr<const HandlerNames> names);
+  /// Unknown names of a peer whose list we do not have count as known.
+  bool may_have_handler(std::string_view name) const;
+
+  /// A fire-and-forget frame was accepted up to stream position `end`; its slot ends once that is
+  /// written.
+  void await_written(std::uint64_t end, MessageId id);
+
+  /// Enters a running request; false when the connection has too many.
+  bool enter(InboundCall& call);
+  /// The request ended; false if it was not (any longer) in the table.
+  bool leave(InboundCall& call) noexcept;
+  void cancel_inbound(const MessageId& id) noexcept;
+  /// Stops requests whose deadline is at or before `now`; returns the earliest later one.
+  TimePoint expire_inbound(TimePoint now);
+  void stop_all_inbound() noexcept;
+
+ private:
+  struct WrittenWaiter {
+    std::uint64_t end;
+    MessageId id;
+  };
+
+  void drain_written() noexcept;
+
+  Impl& impl_;
+  std::shared_ptr<Impl> keepalive_;  ///< until on_closed()
+  transport::ConnectionPtr connection_;
+  const std::uint64_t serial_;
+  const bool dialed_;
+
+  std::mutex written_mutex_;
+  std::deque<WrittenWaiter> written_waiters_;
+  std::atomic<bool> has_written_waiters_{false};
+
+  mutable std::mutex mutex_;
+  std::shared_ptr<const HandlerNames> handlers_;
+  std::unordered_map<MessageId, InboundCall*> running_;
+};
+
+}  // namespace velo::messenger

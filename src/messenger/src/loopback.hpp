@@ -1,0 +1,16 @@
+// SPDX-License-Identifier: Apache-2.0
+// The connection of a messenger to itself: frames are delivered on the sending thread, as over
+// inproc, so that one's own id is a target like any other.
+// Threading: any thread; deliveries nested too deeply are posted to the shard.
+#pragma once
+
+#include <velo/transport/connection.hpp>
+
+#include <atomic>
+#include <memory>
+
+namespace velo::messenger {
+
+transport::ConnectionPtr make_loopback(Shard& shard);
+
+}  // namespace velo::messenger

@@ -1,0 +1,186 @@
+// SPDX-License-Identifier: Apache-2.0
+// The public face of the messenger, and its construction.
+
+#include <velo/messenger/messenger.hpp>
+
+#include "impl.hpp"
+#include "loopback.hpp"
+#include "waiting_send.hpp"
+
+#include <algorithm>
+
+namespace velo {
+
+namespace messenger {
+
+Impl::Impl(World& world, ImplOptions options)
+    : world_(world),
+      transports_(std::move(options.transports)),
+      discovery_(std::move(options.discovery)),
+      extensions_(options.extensions),
+      shards_(world.shard_count()) {
+  self_.instance_id = InstanceId::random(world.random());
+  worker_ = self_.instance_id.worker_id();
+  offer_ = local_offer(world.random().next());
+  const std::uint64_t first_generation = world.random().next();
+  calls_ = CallTable::create(world, worker_, options.calls_max, first_generation);
+}
+
+Impl::~Impl() {
+  // Ends announced after the links were gone had nobody left to answer them.
+  calls_->for_each_live([](CallSlot& slot, std::uint64_t generation) {
+    if (slot.claim(generation)) slot.end(make_error(Errc::shutting_down), false);
+  });
+  calls_->orphan();
+}
+
+Result<void> Impl::start_up() {
+  calls_->set_events(weak_from_this());
+  facade_ =
+      std::make_unique<Messenger>(std::shared_ptr<Impl>(std::shared_ptr<void>(), this), false);
+  register_system_handlers();
+  self_link_ = add_link(make_loopback(shard(0)), false);
+  self_link_->peer = self_.instance_id;
+  self_link_->agreement = agree(offer_, offer_);
+  self_link_->connection().start(*self_link_);
+  for (const auto& transport : transports_) {
+    if (auto started = transport->start(world_, self_.instance_id, *this); !started) {
+      return started.error();
+    }
+    Bytes entry = transport->address_entry();
+    if (!entry.empty()) self_.address.emplace(std::string(transport->key()), std::move(entry));
+  }
+  if (discovery_) {
+    discovery_->announce(self_).then(
+        shard(0),
+        [impl = shared_from_this()](Result<std::unique_ptr<discovery::Registration>> registration) {
+          if (!registration || impl->stopped_.load(std::memory_order_acquire)) return;
+          const std::lock_guard lock(impl->announcement_mutex_);
+          if (!impl->draining()) impl->announcement_ = std::move(*registration);
+        });
+  }
+  return {};
+}
+
+Books Impl::books() const {
+  Books books;
+  books.fire = calls_->fates().books(Pattern::fire);
+  books.sync = calls_->fates().books(Pattern::sync);
+  books.unary = calls_->fates().books(Pattern::unary);
+  auto of = [&](Pattern pattern) -> PatternBooks& {
+    if (pattern == Pattern::fire) return books.fire;
+    return pattern == Pattern::sync ? books.sync : books.unary;
+  };
+  calls_->for_each_live([&](CallSlot& slot, std::uint64_t /*generation*/) {
+    if (!slot.system) ++of(slot.pattern).in_flight;
+  });
+  {
+    const std::lock_guard lock(waiting_mutex_);
+    for (const auto& waiting : waiting_) {
+      if (!waiting->claimed() && !waiting->spec.system) ++of(waiting->spec.pattern).in_flight;
+    }
+  }
+  ReceivedBooks& received = books.received;
+  received.requests = received_.requests.load(std::memory_order_relaxed);
+  received.running = received_.running.load(std::memory_order_relaxed);
+  received.succeeded = received_.succeeded.load(std::memory_order_relaxed);
+  received.failed = received_.failed.load(std::memory_order_relaxed);
+  received.rejected = received_.rejected.load(std::memory_order_relaxed);
+  received.abandoned = received_.abandoned.load(std::memory_order_relaxed);
+  received.malformed = received_.malformed.load(std::memory_order_relaxed);
+  return books;
+}
+
+}  // namespace messenger
+
+Messenger::Messenger(std::shared_ptr<messenger::Impl> impl, bool owner) noexcept
+    : impl_(std::move(impl)), owner_(owner) {}
+
+Messenger::~Messenger() {
+  if (!owner_) return;
+  impl_->stop_now(
+      messenger::make_error(messenger::Errc::shutting_down, "the messenger was destroyed"));
+  impl_->wait_for_running_handlers();
+}
+
+MessengerBuilder Messenger::builder(World& world) { return MessengerBuilder(world); }
+
+const InstanceId& Messenger::instance_id() const noexcept { return impl_->self().instance_id; }
+WorkerId Messenger::worker_id() const noexcept { return impl_->calls().worker(); }
+const PeerInfo& Messenger::peer_info() const noexcept { return impl_->self(); }
+World& Messenger::world() const noexcept { return impl_->world(); }
+
+Result<void> Messenger::register_handler(Handler handler) {
+  return impl_->handlers().add(std::move(handler), false);
+}
+std::vector<std::string> Messenger::list_local_handlers() const {
+  return impl_->handlers().names();
+}
+
+Result<void> Messenger::register_peer(const PeerInfo& peer) {
+  return impl_->register_peer(peer, false);
+}
+Result<void> Messenger::unregister_peer(const InstanceId& peer) {
+  return impl_->unregister_peer(peer);
+}
+std::vector<PeerInfo> Messenger::peers() const { return impl_->peers(); }
+
+Send<void> Messenger::am_send(std::string_view handler) {
+  return {*impl_, messenger::Pattern::fire, false, handler};
+}
+Send<void> Messenger::am_sync(std::string_view handler) {
+  return {*impl_, messenger::Pattern::sync, false, handler};
+}
+Send<Bytes> Messenger::unary(std::string_view handler) {
+  return {*impl_, messenger::Pattern::unary, false, handler};
+}
+
+Op<std::vector<std::string>> Messenger::available_handlers(const InstanceId& peer) {
+  return impl_->query_handlers(peer, true);
+}
+Op<std::vector<std::string>> Messenger::refresh_handlers(const InstanceId& peer) {
+  return impl_->query_handlers(peer, false);
+}
+Op<void> Messenger::wait_for_handler(const InstanceId& peer, std::string handler,
+                                     Duration timeout) {
+  return impl_->wait_for_handler(peer, std::move(handler), timeout);
+}
+Op<void> Messenger::shutdown(ShutdownPolicy policy) { return impl_->shutdown(policy); }
+Books Messenger::books() const { return impl_->books(); }
+
+struct MessengerBuilder::Parts {
+  World& world;
+  messenger::ImplOptions options;
+  explicit Parts(World& w) : world(w) {}
+};
+
+MessengerBuilder::MessengerBuilder(World& world) : parts_(std::make_unique<Parts>(world)) {}
+MessengerBuilder::MessengerBuilder(MessengerBuilder&&) noexcept = default;
+MessengerBuilder::~MessengerBuilder() = default;
+
+MessengerBuilder& MessengerBuilder::add_transport(std::unique_ptr<transport::Transport> transport) {
+  parts_->options.transports.push_back(std::move(transport));
+  return *this;
+}
+MessengerBuilder& MessengerBuilder::discovery(
+    std::shared_ptr<::velo::discovery::PeerDiscovery> source) {
+  parts_->options.discovery = std::move(source);
+  return *this;
+}
+MessengerBuilder& MessengerBuilder::calls_max(std::size_t calls) {
+  parts_->options.calls_max = std::clamp<std::size_t>(calls, 1, messenger::limits::calls_max);
+  return *this;
+}
+MessengerBuilder& MessengerBuilder::without_extensions() {
+  parts_->options.extensions = false;
+  return *this;
+}
+
+Result<std::unique_ptr<Messenger>> MessengerBuilder::build() {
+  auto impl = std::make_shared<messenger::Impl>(parts_->world, std::move(parts_->options));
+  auto messenger = std::make_unique<Messenger>(impl, true);
+  if (auto started = impl->start_up(); !started) return started.error();
+  return messenger;
+}
+
+}  // namespace velo

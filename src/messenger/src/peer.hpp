@@ -1,0 +1,65 @@
+// SPDX-License-Identifier: Apache-2.0
+// Peer: how one other instance is reached: its addresses, the one outgoing connection, and what
+// waits for that connection. States: idle (dial on demand) -> resolving (no address yet) -> dialing
+// (connect and greet) -> ready; back to idle when it breaks.
+// Threading: everything under `mutex`; nothing is sent while it is held.
+#pragma once
+
+#include "call_table.hpp"
+#include "link.hpp"
+
+#include <velo/base/ids.hpp>
+#include <velo/transport/transport.hpp>
+
+#include <cstdint>
+#include <deque>
+#include <memory>
+#include <mutex>
+#include <string>
+#include <vector>
+
+namespace velo::messenger {
+
+/// A request (or a reply to a peer that must be dialled back) that waits for the connection; owns
+/// what it refers to.
+struct PendingSend {
+  MessageId id;  ///< the slot, for requests
+  bool is_reply = false;
+  transport::FrameType reply_type = transport::FrameType::response;
+  Bytes reply_header;
+  Pattern pattern = Pattern::fire;
+  bool typed = false;
+  std::string handler;
+  Bytes headers;
+  Bytes payload;
+
+  std::size_t bytes() const noexcept {
+    return sizeof(PendingSend) + handler.size() + headers.size() + payload.size() +
+           reply_header.size();
+  }
+};
+
+struct Peer {
+  enum class State : std::uint8_t { idle, resolving, dialing, ready };
+
+  explicit Peer(std::size_t shard_index) : shard(shard_index) {}
+
+  std::mutex mutex;
+  PeerInfo info;  ///< instance invalid until resolved from a worker id
+  WorkerId worker;
+  bool has_address = false;
+  bool removed = false;
+  State state = State::idle;
+  std::uint64_t attempt = 0;   ///< dials so far; a late answer of an earlier one is ignored
+  std::shared_ptr<Link> link;  ///< set while greeting and ready
+  std::deque<PendingSend> pending;
+  std::size_t pending_bytes = 0;
+  const std::size_t shard;
+
+  // Of the attempt under way; touched on the shard only.
+  std::unique_ptr<transport::Dial> dial;
+  std::vector<transport::Transport*> candidates;
+  Error last_failure = make_error(Errc::no_route);
+};
+
+}  // namespace velo::messenger

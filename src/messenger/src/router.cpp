@@ -1,0 +1,291 @@
+// SPDX-License-Identifier: Apache-2.0
+// A send's way from its builder to a connection: checks, a slot, the peer, the bytes.
+
+#include "impl.hpp"
+#include "waiting_send.hpp"
+
+#include <velo/codec/json_value.hpp>
+
+#include <array>
+
+namespace velo::messenger {
+
+OpState& start(CallSpec& spec) { return spec.impl->start(spec); }
+
+Headers reply_headers(const Reply& reply) {
+  if (reply.headers.empty()) return {};
+  auto decoded = protocol::decode_headers(reply.headers);
+  return decoded ? std::move(*decoded) : Headers();
+}
+
+std::optional<Error> Impl::check_spec(const CallSpec& spec) const {
+  if (spec.has_instance == spec.has_worker) {
+    return make_error(Errc::no_target, "name either an instance or a worker as the target");
+  }
+  if (spec.handler.empty() || spec.handler.size() > protocol::name_bytes_max) {
+    return velo::make_error(velo::Errc::invalid_argument, "a handler's name has 1 to 65,535 bytes");
+  }
+  if (!spec.system && spec.handler.front() == '_') {
+    return make_error(Errc::reserved_name, "names starting with _ are velo's own");
+  }
+  if (stopped_.load(std::memory_order_acquire)) return make_error(Errc::shutting_down);
+  return std::nullopt;
+}
+
+OpState& Impl::start(CallSpec& spec) {
+  if (!spec.system) calls_->fates().began(spec.pattern);
+  return start_counted(spec);
+}
+
+OpState& Impl::start_counted(CallSpec& spec) {
+  auto refuse = [&](Error error) -> OpState& {
+    if (!spec.system) {
+      calls_->fates().ended(spec.pattern, fate_of(spec.pattern, std::optional<Error>(error)));
+    }
+    return ended_before_start(world_, std::move(error));
+  };
+  if (auto error = check_spec(spec)) return refuse(std::move(*error));
+  spec.timeout = std::clamp(spec.timeout, Duration::zero(), velo::limits::call_deadline_max);
+  Executor* executor = Executor::current();
+  const bool on_shard = executor != nullptr && executor == &world_.shard(0);
+  const TimePoint now = on_shard ? world_.shard(0).now() : world_.clock().now();
+  const TimePoint deadline = now + spec.timeout;
+  CallSlot* slot = calls_->allocate({spec.pattern, spec.system, deadline});
+  if (slot == nullptr) {
+    if (spec.await_capacity) return wait_for_capacity(spec);
+    return refuse(make_error(Errc::too_many_calls, "every call slot is taken"));
+  }
+  note_deadline(deadline);
+  return begin(spec, *slot);
+}
+
+OpState& Impl::begin(CallSpec& spec, CallSlot& slot) {
+  const MessageId id = slot.id();
+  Outgoing outgoing;
+  outgoing.pattern = spec.pattern;
+  outgoing.typed = spec.typed;
+  outgoing.handler = spec.handler;
+  outgoing.payload = &spec.payload;
+  Bytes headers;
+  if (!spec.headers.empty()) {
+    auto encoded = protocol::encode_headers(spec.headers);
+    if (!encoded) {
+      end_call(id, encoded.error());
+      return slot;
+    }
+    headers = std::move(*encoded);
+    outgoing.headers = headers;
+  }
+  if (spec.stop.stop_possible()) {
+    calls_->watch_stop(slot, std::move(spec.stop));
+    if (!slot.live_generation()) return slot;
+  }
+  route(spec, slot, outgoing);
+  return slot;
+}
+
+Link* Impl::ready_link_here(const InstanceId& id) noexcept {
+  Executor* executor = Executor::current();
+  if (executor == nullptr) return nullptr;
+  for (std::size_t i = 0; i < shards_.size(); ++i) {
+    if (&world_.shard(i) != executor) continue;
+    const auto found = shards_[i].ready.find(id);
+    return found == shards_[i].ready.end() ? nullptr : found->second;
+  }
+  return nullptr;
+}
+
+void Impl::route(CallSpec& spec, CallSlot& slot, const Outgoing& outgoing) {
+  const MessageId id = slot.id();
+  if ((spec.has_instance && spec.instance == self_.instance_id) ||
+      (spec.has_worker && spec.worker == worker_)) {
+    if (outgoing.pattern == Pattern::fire && handlers_.find(outgoing.handler) == nullptr) {
+      end_call(id, make_error(Errc::unknown_handler, std::string(outgoing.handler)));
+      return;
+    }
+    if (transmit(*self_link_, slot, outgoing) == Transmitted::link_closed) {
+      end_call(id, make_error(Errc::shutting_down));
+    }
+    return;
+  }
+  // A shard's own links need neither lock nor reference: they are closed on this thread only.
+  if (Link* link = spec.has_instance ? ready_link_here(spec.instance) : nullptr) {
+    if (outgoing.pattern == Pattern::fire && !link->may_have_handler(outgoing.handler)) {
+      return check_fire_then_send(link->self(), slot, outgoing);
+    }
+    if (transmit(*link, slot, outgoing) == Transmitted::done) return;
+  }
+  auto peer = peer_for(spec);
+  if (!peer) {
+    end_call(id, peer.error());
+    return;
+  }
+  send_or_enqueue(std::move(*peer), slot, outgoing);
+}
+
+void Impl::send_or_enqueue(std::shared_ptr<Peer> peer, CallSlot& slot, const Outgoing& outgoing) {
+  const MessageId id = slot.id();
+  // A link that closes under us is replaced at most twice; then the peer is as good as gone.
+  for (int attempt = 0; attempt < 3; ++attempt) {
+    std::shared_ptr<Link> link;
+    PendingSend send;
+    send.id = id;
+    send.pattern = outgoing.pattern;
+    send.typed = outgoing.typed;
+    {
+      const std::lock_guard lock(peer->mutex);
+      if (peer->state == Peer::State::ready) link = peer->link;
+    }
+    if (!link) {
+      send.handler = std::string(outgoing.handler);
+      send.headers = Bytes::copy(outgoing.headers);
+      send.payload = *outgoing.payload;
+      const auto queued = enqueue(peer, send, &link);
+      if (!queued) {
+        end_call(id, queued.error());
+        return;
+      }
+      if (*queued) return;
+    }
+    if (outgoing.pattern == Pattern::fire && !link->may_have_handler(outgoing.handler)) {
+      return check_fire_then_send(std::move(link), slot, outgoing);
+    }
+    if (transmit(*link, slot, outgoing) == Transmitted::done) return;
+    link_lost(peer, *link);
+  }
+  end_call(id, make_error(Errc::not_sent, "the peer's connections keep closing"));
+}
+
+Impl::Transmitted Impl::transmit(Link& link, CallSlot& slot, const Outgoing& outgoing) {
+  const MessageId id = slot.id();
+  Bytes body = *outgoing.payload;
+  if (outgoing.typed && !link.agreement.msgpack) {
+    auto json = body.empty() ? Result<std::string>("null") : codec::msgpack_to_json(body);
+    if (!json) {
+      end_call(id, make_error(Errc::bad_request, json.error().to_string()));
+      return Transmitted::done;
+    }
+    body = Bytes::own(std::move(*json));
+  }
+  protocol::RequestHeader header;
+  header.response_type = static_cast<protocol::ResponseType>(outgoing.pattern);
+  header.id = id;
+  header.name = outgoing.handler;
+  header.headers = outgoing.headers;
+  if (link.agreement.hdr2) {
+    const Duration left = TimePoint(Duration(slot.deadline_ns.load(std::memory_order_relaxed))) -
+                          link.connection().shard().now();
+    header.timeout_us =
+        left <= Duration::zero() ? 0 : static_cast<std::uint64_t>(left.count() / 1000);
+  }
+  const std::size_t size = protocol::encoded_size(header);
+  std::array<std::byte, 512> stack;
+  std::vector<std::byte> large(size > stack.size() ? size : 0);
+  const std::span<std::byte> out = large.empty() ? std::span<std::byte>(stack) : std::span(large);
+  protocol::encode_request(header, out);
+  slot.link_serial.store(link.serial(), std::memory_order_release);
+  const transport::SendResult sent = link.connection().send(
+      transport::OutFrame(transport::FrameType::message, ByteSpan(out).first(size), body));
+  switch (sent.admission) {
+    case transport::Admission::accepted:
+      // The call may have ended inside send(); its slot stays ours until the Op is handed out.
+      slot.stream_end.store(sent.end, std::memory_order_release);
+      if (outgoing.pattern != Pattern::fire) return Transmitted::done;
+      if (link.connection().written() >= sent.end) {
+        end_call(id, std::nullopt, false);
+      } else {
+        link.await_written(sent.end, id);
+      }
+      return Transmitted::done;
+    case transport::Admission::overloaded:
+      end_call(id, make_error(Errc::overloaded, "the connection's queue is full"));
+      return Transmitted::done;
+    case transport::Admission::too_large:
+      end_call(id, make_error(Errc::too_large, "the request is over the frame limit"));
+      return Transmitted::done;
+    case transport::Admission::closed: break;
+  }
+  slot.link_serial.store(0, std::memory_order_release);
+  return Transmitted::link_closed;
+}
+
+void Impl::check_fire_then_send(std::shared_ptr<Link> link, CallSlot& slot,
+                                const Outgoing& outgoing) {
+  // Nobody answers fire-and-forget: a name the peer did not list is asked for before it is lost in
+  // silence.
+  PendingSend send;
+  send.id = slot.id();
+  send.pattern = outgoing.pattern;
+  send.typed = outgoing.typed;
+  send.handler = std::string(outgoing.handler);
+  send.headers = Bytes::copy(outgoing.headers);
+  send.payload = *outgoing.payload;
+  const InstanceId peer = link->peer;
+  ask_for_handlers(peer).then(
+      link->connection().shard(), [impl = shared_from_this(), link, send = std::move(send)](
+                                      Result<std::vector<std::string>> names) mutable {
+        if (!names) {
+          impl->end_call(send.id, make_error(Errc::not_sent, names.error().to_string()));
+          return;
+        }
+        if (!link->may_have_handler(send.handler)) {
+          impl->end_call(send.id, make_error(Errc::unknown_handler,
+                                             "the peer has no handler \"" + send.handler + "\""));
+          return;
+        }
+        impl->send_pending(*link, send);
+      });
+}
+
+bool Impl::end_call(MessageId id, std::optional<Error> error, bool here) noexcept {
+  CallSlot* slot = calls_->find(id.slot());
+  if (slot == nullptr || !slot->claim(id.generation())) return false;
+  slot->end(std::move(error), here);
+  return true;
+}
+
+void Impl::on_cancelled(MessageId id, std::uint64_t link_serial, Pattern pattern) noexcept {
+  if (pattern == Pattern::fire || link_serial == 0) return;
+  std::shared_ptr<Link> link;
+  {
+    const std::lock_guard lock(links_mutex_);
+    const auto found = links_.find(link_serial);
+    if (found == links_.end()) return;
+    link = found->second;
+  }
+  if (!link->agreement.cancel) return;
+  std::array<std::byte, 64> header_bytes;
+  protocol::RequestHeader header;
+  header.id = MessageId(worker_, 0);
+  header.name = "_cancel";
+  const std::size_t size = protocol::encode_request(header, header_bytes);
+  std::array<std::byte, 16> body;
+  protocol::encode_id(id, body);
+  (void)link->connection().send(transport::OutFrame(
+      transport::FrameType::message, ByteSpan(header_bytes).first(size), ByteSpan(body)));
+}
+
+void Impl::reply_by_dialling(WorkerId worker, Link& arrived_on, transport::FrameType type,
+                             ByteSpan header, const Bytes& payload) {
+  const auto peer = find_peer(worker);
+  if (!peer) {
+    // No address of the requester is known; its own connection is the one hope.
+    (void)arrived_on.connection().send(transport::OutFrame(type, header, payload));
+    return;
+  }
+  for (int attempt = 0; attempt < 3; ++attempt) {
+    PendingSend send;
+    send.is_reply = true;
+    send.reply_type = type;
+    send.reply_header = Bytes::copy(header);
+    send.payload = payload;
+    std::shared_ptr<Link> link;
+    const auto queued = enqueue(peer, send, &link);
+    if (!queued || *queued) return;
+    const auto sent = link->connection().send(transport::OutFrame(type, header, payload));
+    if (sent.admission != transport::Admission::closed) return;
+    link_lost(peer, *link);
+  }
+}
+
+}  // namespace velo::messenger

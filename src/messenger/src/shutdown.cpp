@@ -1,0 +1,148 @@
+// SPDX-License-Identifier: Apache-2.0
+// The end of a messenger: drain, wait, close; or close at once.
+
+#include "impl.hpp"
+#include "waiting_send.hpp"
+
+namespace velo::messenger {
+
+Op<void> Impl::shutdown(ShutdownPolicy policy) {
+  std::shared_ptr<Promise<void>> promise;
+  {
+    const std::lock_guard lock(shutdown_mutex_);
+    if (shutdown_promise_ != nullptr || stopped_.load(std::memory_order_acquire)) {
+      return Op<void>::ready(world_.pool(), velo::make_error(velo::Errc::shutting_down));
+    }
+    promise = std::make_shared<Promise<void>>(world_.pool());
+    shutdown_promise_ = promise;
+  }
+  Op<void> op = promise->op();
+  draining_.store(true, std::memory_order_seq_cst);
+  {
+    const std::lock_guard lock(announcement_mutex_);
+    announcement_ = nullptr;
+  }
+  post(shard(0), [impl = shared_from_this(), policy] {
+    impl->check_drained();
+    impl->start_drain_timer(impl->shard(0).now() + policy.patience);
+  });
+  return op;
+}
+
+void Impl::start_drain_timer(TimePoint at) {
+  {
+    const std::lock_guard lock(shutdown_mutex_);
+    if (drain_over_) return;
+  }
+  drain_keepalive_ = shared_from_this();
+  drain_timer_ = shard(0).start_timer(at, Task0{[](void* argument) {
+                                                  auto* impl = static_cast<Impl*>(argument);
+                                                  const auto alive =
+                                                      std::move(impl->drain_keepalive_);
+                                                  impl->finish_shutdown(false);
+                                                },
+                                                this});
+}
+
+void Impl::check_drained() {
+  if (draining() && received_.running.load(std::memory_order_acquire) == 0) finish_shutdown(true);
+}
+
+void Impl::finish_shutdown(bool in_time) {
+  std::shared_ptr<Promise<void>> promise;
+  {
+    const std::lock_guard lock(shutdown_mutex_);
+    if (drain_over_) return;
+    drain_over_ = true;
+    promise = shutdown_promise_;
+  }
+  stop_now(make_error(Errc::shutting_down, "this side is shutting down"));
+  if (promise == nullptr) return;
+  if (in_time) {
+    promise->set({});
+  } else {
+    promise->set(velo::make_error(velo::Errc::deadline_exceeded, "handlers were still running"));
+  }
+}
+
+void Impl::stop_now(const Error& reason) {
+  if (stopped_.exchange(true, std::memory_order_seq_cst)) return;
+  draining_.store(true, std::memory_order_seq_cst);
+  {
+    const std::lock_guard lock(announcement_mutex_);
+    announcement_ = nullptr;
+  }
+  for (const auto& transport : transports_) transport->stop();
+  std::deque<std::shared_ptr<WaitingSend>> waiting;
+  {
+    const std::lock_guard lock(waiting_mutex_);
+    waiting = std::exchange(waiting_, {});
+    calls_->set_waiting(false);
+  }
+  for (const auto& send : waiting) end_waiting(*send, reason);
+  std::vector<std::shared_ptr<Link>> links;
+  {
+    const std::lock_guard lock(links_mutex_);
+    for (const auto& [serial, link] : links_) links.push_back(link);
+  }
+  std::sort(links.begin(), links.end(),
+            [](const auto& a, const auto& b) { return a->serial() < b->serial(); });
+  for (const auto& link : links) {
+    link->stop_all_inbound();
+    link->connection().close_after_flush(
+        transport::make_error(transport::Errc::closed_locally, reason.context()),
+        limits::flush_patience);
+  }
+  calls_->for_each_live([&](CallSlot& slot, std::uint64_t generation) {
+    // What was accepted for writing is being flushed; fire keeps its promise unless the connection
+    // dies first.
+    if (slot.pattern == Pattern::fire && slot.link_serial.load(std::memory_order_acquire) != 0)
+      return;
+    if (slot.claim(generation)) slot.end(reason, false);
+  });
+  for (std::size_t i = 0; i < shards_.size(); ++i) {
+    post(shard(i), [impl = shared_from_this(), i] { impl->stop_on_shard(i); });
+  }
+}
+
+void Impl::stop_on_shard(std::size_t index) {
+  calls_->close_cache(index);
+  std::vector<std::shared_ptr<Peer>> mine;
+  {
+    const std::shared_lock lock(peers_mutex_);
+    for (const auto& [worker, peer] : by_worker_) {
+      if (peer->shard == index) mine.push_back(peer);
+    }
+  }
+  std::sort(mine.begin(), mine.end(),
+            [](const auto& a, const auto& b) { return a->worker < b->worker; });
+  for (const auto& peer : mine) {
+    peer->dial = nullptr;
+    std::uint64_t attempt = 0;
+    {
+      const std::lock_guard lock(peer->mutex);
+      attempt = peer->attempt;
+    }
+    fail_attempt(peer, attempt, make_error(Errc::shutting_down));
+  }
+  if (index != 0) return;
+  if (sweep_keepalive_ != nullptr && shard(0).cancel_timer(sweep_timer_))
+    sweep_keepalive_ = nullptr;
+  if (drain_keepalive_ != nullptr && shard(0).cancel_timer(drain_timer_))
+    drain_keepalive_ = nullptr;
+}
+
+void Impl::user_code_ended() noexcept {
+  if (running_user_code_.fetch_sub(1, std::memory_order_acq_rel) != 1) return;
+  const std::lock_guard lock(user_code_mutex_);
+  user_code_idle_.notify_all();
+}
+
+void Impl::wait_for_running_handlers() noexcept {
+  if (Executor::current() != nullptr || !world_.pool().others_may_block()) return;
+  std::unique_lock lock(user_code_mutex_);
+  user_code_idle_.wait_for(lock, limits::destructor_patience,
+                           [&] { return running_user_code_.load(std::memory_order_acquire) == 0; });
+}
+
+}  // namespace velo::messenger

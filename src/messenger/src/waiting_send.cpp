@@ -1,0 +1,94 @@
+// SPDX-License-Identifier: Apache-2.0
+// Sends that wait for a call slot.
+
+#include "waiting_send.hpp"
+
+#include "impl.hpp"
+
+namespace velo::messenger {
+
+WaitingSend::WaitingSend(World& world, CallSpec& from, TimePoint ends_at)
+    : ReplyState(state_table), spec(from), handler(from.handler), deadline(ends_at) {
+  spec.handler = handler;
+  spec.await_capacity = false;
+  reset(world.pool());
+}
+
+void WaitingSend::on_cancel(OpState& state) noexcept {
+  auto& self = static_cast<WaitingSend&>(state);
+  if (!self.claim()) return;
+  const std::shared_ptr<WaitingSend> alive = self.consumer;
+  if (!self.spec.system) {
+    self.spec.impl->calls().fates().ended(self.spec.pattern, Fate::cancelled);
+  }
+  Reply reply;
+  reply.error = make_error(Errc::cancelled);
+  self.end(std::move(reply));
+}
+
+void WaitingSend::on_recycle(OpState& state) noexcept {
+  // The last use of the object: moving the reference out first keeps it whole until the end of this
+  // function.
+  const std::shared_ptr<WaitingSend> last = std::move(static_cast<WaitingSend&>(state).consumer);
+}
+
+OpState& Impl::wait_for_capacity(CallSpec& spec) {
+  const TimePoint deadline = world_.clock().now() + spec.timeout;
+  auto waiting = std::make_shared<WaitingSend>(world_, spec, deadline);
+  {
+    const std::lock_guard lock(waiting_mutex_);
+    if (waiting_.size() >= limits::waiting_sends_max) {
+      if (!spec.system) calls_->fates().ended(spec.pattern, Fate::rejected);
+      return ended_before_start(
+          world_, make_error(Errc::too_many_calls, "the list of waiting sends is full"));
+    }
+    waiting->consumer = waiting;
+    waiting_.push_back(waiting);
+    calls_->set_waiting(true);
+  }
+  note_deadline(deadline);
+  // A slot may have become free before the list said that somebody waits.
+  on_capacity();
+  return *waiting;
+}
+
+void Impl::on_capacity() noexcept {
+  world_.shard(0).post(Task0{[](void* argument) {
+                               const std::unique_ptr<std::shared_ptr<Impl>> impl(
+                                   static_cast<std::shared_ptr<Impl>*>(argument));
+                               (*impl)->run_waiting();
+                             },
+                             new std::shared_ptr<Impl>(shared_from_this())});
+}
+
+void Impl::run_waiting() {
+  for (;;) {
+    std::shared_ptr<WaitingSend> next;
+    const TimePoint now = world_.clock().now();
+    CallSlot* slot = nullptr;
+    {
+      const std::lock_guard lock(waiting_mutex_);
+      while (!waiting_.empty() && waiting_.front()->claimed()) waiting_.pop_front();
+      if (waiting_.empty()) return calls_->set_waiting(false);
+      const WaitingSend& front = *waiting_.front();
+      slot = calls_->allocate({front.spec.pattern, front.spec.system, front.deadline});
+      if (slot == nullptr) return;
+      next = std::move(waiting_.front());
+      waiting_.pop_front();
+    }
+    if (!next->claim()) {
+      // Cancelled meanwhile, and counted there: the slot goes back unused.
+      slot->system = true;
+      end_call(slot->id(), make_error(Errc::cancelled), false);
+      slot->release_consumer();
+      continue;
+    }
+    next->spec.timeout = next->deadline - now;
+    note_deadline(next->deadline);
+    Op<Reply>(begin(next->spec, *slot), [](OpState& state) -> Result<Reply> {
+      return take_reply(state);
+    }).then(world_.shard(0), [next](Result<Reply> reply) { next->end(std::move(*reply)); });
+  }
+}
+
+}  // namespace velo::messenger
