@@ -30,7 +30,8 @@ Result<WorkerId> WorkerId::parse(std::string_view text) {
   std::uint64_t value = 0;
   const auto [end, code] = std::from_chars(text.data(), text.data() + text.size(), value);
   if (code != std::errc() || end != text.data() + text.size() || value == 0) {
-    return make_error(Errc::invalid_argument, "not a worker id: " + std::string(text.substr(0, 40)));
+    return make_error(Errc::invalid_argument,
+                      "not a worker id: " + std::string(text.substr(0, 40)));
   }
   return WorkerId(value);
 }

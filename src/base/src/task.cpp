@@ -18,8 +18,9 @@ void resume_or_post(std::coroutine_handle<> next) noexcept {
   thread_local int depth = 0;
   Executor* executor = Executor::current();
   if (depth >= resume_depth_max && executor != nullptr) {
-    executor->post(Task0{[](void* address) { std::coroutine_handle<>::from_address(address).resume(); },
-                         next.address()});
+    executor->post(
+        Task0{[](void* address) { std::coroutine_handle<>::from_address(address).resume(); },
+              next.address()});
     return;
   }
   ++depth;

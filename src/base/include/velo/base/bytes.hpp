@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
-// Immutable, reference-counted byte slice: copying, slicing and sending share the block, never the contents.
-// Not a buffer to write into (see BytesBuilder) and not a borrowed view (that is std::span<const std::byte>).
+// Immutable, reference-counted byte slice: copying, slicing and sending share the block, never the
+// contents. Not a buffer to write into (see BytesBuilder) and not a borrowed view (that is
+// std::span<const std::byte>).
 // Threading: distinct Bytes objects may be used from any thread even when they share a block.
 #pragma once
 

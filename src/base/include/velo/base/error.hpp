@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
-// What went wrong, as a value: a code (room and number), whether a retry can help, and a short context for people.
-// Each room has its own `enum class Errc : std::uint16_t` and a `make_error` overload; this header has base's.
+// What went wrong, as a value: a code (room and number), whether a retry can help, and a short
+// context for people. Each room has its own `enum class Errc : std::uint16_t` and a `make_error`
+// overload; this header has base's.
 // Threading: value types; functions are thread-safe.
 #pragma once
 
@@ -101,7 +102,8 @@ std::string error_code_name(ErrorCode code);
 
 std::string_view room_name(Room room) noexcept;
 
-/// Gives a room's codes names; called by the room's own static table at first use. Thread-safe, idempotent.
+/// Gives a room's codes names; called by the room's own static table at first use. Thread-safe,
+/// idempotent.
 using ErrorNames = std::string_view (*)(std::uint16_t value) noexcept;
 void register_error_names(Room room, ErrorNames names) noexcept;
 

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// Where continuations and handlers run. An executor runs each posted task exactly once, never inside post().
+// Where continuations and handlers run. An executor runs each posted task exactly once, never
+// inside post().
 // Threading: post() from any thread; current() is the executor whose task the calling thread is running.
 #pragma once
 
@@ -9,7 +10,8 @@
 
 namespace velo {
 
-/// A task that needs no allocation to be posted: a function and its argument. The poster keeps `argument` alive.
+/// A task that needs no allocation to be posted: a function and its argument. The poster keeps
+/// `argument` alive.
 struct Task0 {
   void (*run)(void* argument) = nullptr;
   void* argument = nullptr;
@@ -19,11 +21,12 @@ class Executor {
  public:
   virtual ~Executor() = default;
 
-  /// Queues the task. An executor that has stopped still runs or destroys nothing twice: see its own contract.
+  /// Queues the task. An executor that has stopped still runs or destroys nothing twice: see its
+  /// own contract.
   virtual void post(Task0 task) noexcept = 0;
 
-  /// Whether a thread outside every executor may block until this executor made progress. False in simulation,
-  /// where the thread that would block is the one that has to run.
+  /// Whether a thread outside every executor may block until this executor made progress. False in
+  /// simulation, where the thread that would block is the one that has to run.
   virtual bool others_may_block() const noexcept { return true; }
 
   /// The executor that the calling thread belongs to; null on a user's own thread.
@@ -32,7 +35,8 @@ class Executor {
   /// Marks the calling thread as belonging to `executor` for the scope's life.
   class Scope {
    public:
-    explicit Scope(Executor* executor) noexcept : previous_(std::exchange(current_slot(), executor)) {}
+    explicit Scope(Executor* executor) noexcept
+        : previous_(std::exchange(current_slot(), executor)) {}
     Scope(const Scope&) = delete;
     Scope& operator=(const Scope&) = delete;
     ~Scope() { current_slot() = previous_; }

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// Files as a World offers them: small, whole-file operations for discovery and configuration. Not a storage engine.
+// Files as a World offers them: small, whole-file operations for discovery and configuration. Not a
+// storage engine.
 // Threading: any thread; calls may block on the disk, so not on an I/O shard's hot path.
 #pragma once
 
@@ -13,7 +14,8 @@
 
 namespace velo {
 
-/// An exclusive lock between processes, held while the object lives; the system releases it when its process dies.
+/// An exclusive lock between processes, held while the object lives; the system releases it when
+/// its process dies.
 class FileLock {
  public:
   virtual ~FileLock() = default;
@@ -40,7 +42,8 @@ class Files {
   virtual Result<void> create_directories(const std::string& path) = 0;
   /// Sorted by name; a missing folder is Errc::not_found.
   virtual Result<std::vector<FileInfo>> list(const std::string& path) = 0;
-  /// Takes the lock file (created if missing, never renamed or removed) without waiting; Errc::overloaded while held.
+  /// Takes the lock file (created if missing, never renamed or removed) without waiting;
+  /// Errc::overloaded while held.
   virtual Result<std::unique_ptr<FileLock>> try_lock(const std::string& path) = 0;
 };
 

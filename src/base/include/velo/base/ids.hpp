@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// Identity of one process run (InstanceId, WorkerId) and what is needed to reach it (WorkerAddress, PeerInfo).
-// Random at each start, so that a stale reply never matches a call made after a restart.
+// Identity of one process run (InstanceId, WorkerId) and what is needed to reach it (WorkerAddress,
+// PeerInfo). Random at each start, so that a stale reply never matches a call made after a restart.
 // Threading: value types.
 #pragma once
 
@@ -19,7 +19,8 @@ namespace velo {
 
 class Random;
 
-/// Identifies the instance in every id that must say where to route; xxh3_64 of the InstanceId. 0 is invalid.
+/// Identifies the instance in every id that must say where to route; xxh3_64 of the InstanceId. 0
+/// is invalid.
 class WorkerId {
  public:
   constexpr WorkerId() noexcept = default;
@@ -57,8 +58,9 @@ class InstanceId {
   std::array<std::uint8_t, 16> bytes_{};
 };
 
-/// Transport key ("tcp", "uds", ...) to that transport's own opaque entry. Encoded as the public velo does
-/// (MessagePack map of key to array of integers); see docs/protocols/messenger.md. Encoding lives in codec.
+/// Transport key ("tcp", "uds", ...) to that transport's own opaque entry. Encoded as the public
+/// velo does (MessagePack map of key to array of integers); see docs/protocols/messenger.md.
+/// Encoding lives in codec.
 using WorkerAddress = std::map<std::string, Bytes, std::less<>>;
 
 struct PeerInfo {
@@ -77,5 +79,7 @@ struct std::hash<velo::WorkerId> {
 };
 template <>
 struct std::hash<velo::InstanceId> {
-  std::size_t operator()(const velo::InstanceId& id) const noexcept { return id.worker_id().value(); }
+  std::size_t operator()(const velo::InstanceId& id) const noexcept {
+    return id.worker_id().value();
+  }
 };

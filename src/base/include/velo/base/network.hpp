@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
-// The network as a World offers it: byte streams by readiness, listeners, connecting, datagrams, and this host's addresses.
-// Not frames (see transport) and not names (addresses are numeric; no resolver here).
+// The network as a World offers it: byte streams by readiness, listeners, connecting, datagrams,
+// and this host's addresses. Not frames (see transport) and not names (addresses are numeric; no
+// resolver here).
 // Threading: each object belongs to one shard; what may be called elsewhere says so.
 #pragma once
 
@@ -23,7 +24,8 @@ namespace velo {
 
 class Shard;
 
-/// An address of the network: TCP host and port (numeric IPv4 or IPv6), or a path (or "@name", abstract) of a Unix socket.
+/// An address of the network: TCP host and port (numeric IPv4 or IPv6), or a path (or "@name",
+/// abstract) of a Unix socket.
 struct Endpoint {
   enum class Kind : std::uint8_t { tcp, unix_socket };
   Kind kind = Kind::tcp;
@@ -32,7 +34,9 @@ struct Endpoint {
 
   Endpoint() = default;
   Endpoint(Kind k, std::string h, std::uint16_t p) : kind(k), host(std::move(h)), port(p) {}
-  static Endpoint tcp(std::string host, std::uint16_t port) { return {Kind::tcp, std::move(host), port}; }
+  static Endpoint tcp(std::string host, std::uint16_t port) {
+    return {Kind::tcp, std::move(host), port};
+  }
   static Endpoint unix_socket(std::string path) { return {Kind::unix_socket, std::move(path), 0}; }
   /// "tcp://127.0.0.1:80", "tcp://[::1]:80", "uds:///path"; Errc::invalid_argument otherwise.
   static Result<Endpoint> parse(std::string_view text);
@@ -75,7 +79,8 @@ class ByteStream {
   virtual IoResult try_write(std::span<const iovec> from) noexcept = 0;
   /// After try_write said would_block: asks for one on_writable(). Same threads as try_write.
   virtual void want_write() noexcept = 0;
-  /// No further events; both directions end. On the shard's thread; idempotent. The destructor implies it.
+  /// No further events; both directions end. On the shard's thread; idempotent. The destructor
+  /// implies it.
   virtual void close() noexcept = 0;
   virtual Shard& shard() noexcept = 0;
   virtual Endpoint remote() const = 0;
@@ -83,7 +88,8 @@ class ByteStream {
 
 using StreamHandler = std::move_only_function<void(Result<std::unique_ptr<ByteStream>>)>;
 
-/// Accepts streams until destroyed. Destroy it on its shard's thread, or after the World's threads stopped.
+/// Accepts streams until destroyed. Destroy it on its shard's thread, or after the World's threads
+/// stopped.
 class Listener {
  public:
   virtual ~Listener() = default;
@@ -91,7 +97,8 @@ class Listener {
   virtual Endpoint local() const = 0;
 };
 
-/// A connecting attempt; destroying it on its shard's thread abandons the attempt, and its handler never runs.
+/// A connecting attempt; destroying it on its shard's thread abandons the attempt, and its handler
+/// never runs.
 class Connecting {
  public:
   virtual ~Connecting() = default;
@@ -135,19 +142,21 @@ class Network {
  public:
   virtual ~Network() = default;
 
-  /// Accepted streams are given to `on_accept` on `shard`; an accept error (out of descriptors) is reported and retried.
-  /// Call on the shard's thread or before it does other work for the caller. A Unix path of a dead owner is taken over,
-  /// a live one is Errc::already_exists.
+  /// Accepted streams are given to `on_accept` on `shard`; an accept error (out of descriptors) is
+  /// reported and retried. Call on the shard's thread or before it does other work for the caller.
+  /// A Unix path of a dead owner is taken over, a live one is Errc::already_exists.
   virtual Result<std::unique_ptr<Listener>> listen(Shard& shard, const Endpoint& local,
                                                    const ListenOptions& options,
                                                    StreamHandler on_accept) = 0;
   /// `done` runs once on `shard`, never inside this call. Any thread may call.
   virtual std::unique_ptr<Connecting> connect(Shard& shard, const Endpoint& remote,
-                                              const ConnectOptions& options, StreamHandler done) = 0;
+                                              const ConnectOptions& options,
+                                              StreamHandler done) = 0;
   virtual Result<std::unique_ptr<DatagramSocket>> bind_datagram(Shard& shard, const Endpoint& local,
                                                                 DatagramHandler on_datagram) = 0;
   virtual std::vector<InterfaceAddress> interfaces() = 0;
-  /// Whether a Unix socket's file can be seen from here; abstract names always. May be wrong in saying yes. Any thread.
+  /// Whether a Unix socket's file can be seen from here; abstract names always. May be wrong in
+  /// saying yes. Any thread.
   virtual bool unix_socket_visible(const std::string& path) {
     static_cast<void>(path);
     return true;

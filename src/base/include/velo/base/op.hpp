@@ -1,7 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
-// Op<T>: the handle of one asynchronous operation that ends exactly once with a Result<T>. Consume it once: `co_await`,
-// `.then(callback)`, `.get()`, or `op(token)` with <velo/asio.hpp>. Dropping it cancels the operation.
-// OpState is the producer's side; it lives in the producer's own slot (a call, an event), or in a pooled node (Promise).
+// Op<T>: the handle of one asynchronous operation that ends exactly once with a Result<T>. Consume
+// it once: `co_await`,
+// `.then(callback)`, `.get()`, or `op(token)` with <velo/asio.hpp>. Dropping it cancels the
+// operation. OpState is the producer's side; it lives in the producer's own slot (a call, an
+// event), or in a pooled node (Promise).
 // Threading: an Op belongs to one thread at a time; the state's ends race safely from any thread.
 #pragma once
 
@@ -27,9 +29,10 @@
 
 namespace velo {
 
-/// The shared state of an operation: who may complete it (claim), whether it is done, and what continues it.
-/// Exactly one of reply, deadline, cancel, connection death wins claim(); the winner stores the result and publishes.
-/// The consumer side is released once (after taking the result, or by dropping); the producer side by publish().
+/// The shared state of an operation: who may complete it (claim), whether it is done, and what
+/// continues it. Exactly one of reply, deadline, cancel, connection death wins claim(); the winner
+/// stores the result and publishes. The consumer side is released once (after taking the result, or
+/// by dropping); the producer side by publish().
 class OpState {
  public:
   OpState(const OpState&) = delete;
@@ -57,7 +60,8 @@ class OpState {
     }
   }
 
-  /// Where a continuation runs when the attaching thread belongs to no executor; never an I/O shard.
+  /// Where a continuation runs when the attaching thread belongs to no executor; never an I/O
+  /// shard.
   Executor& callback_executor() const noexcept { return *callback_executor_; }
 
  protected:
@@ -75,8 +79,9 @@ class OpState {
     word_.store(0, std::memory_order_relaxed);
   }
 
-  /// Announces the stored result. Called exactly once, by the winner of the producer's own arbitration. With
-  /// `may_run_here`, a continuation bound to the calling thread's executor runs inside this call (depth <= 16).
+  /// Announces the stored result. Called exactly once, by the winner of the producer's own
+  /// arbitration. With `may_run_here`, a continuation bound to the calling thread's executor runs
+  /// inside this call (depth <= 16).
   void publish(bool may_run_here = true) noexcept;
 
   bool consumer_gone() const noexcept {
@@ -104,7 +109,8 @@ class [[nodiscard]] Op {
  public:
   using Decode = Result<T> (*)(OpState&);
 
-  /// For producers: `state` has a consumer side that this handle takes over; `decode` moves the result out of it.
+  /// For producers: `state` has a consumer side that this handle takes over; `decode` moves the
+  /// result out of it.
   Op(OpState& state, Decode decode) noexcept : state_(&state), decode_(decode) {}
   Op(Op&& other) noexcept : state_(std::exchange(other.state_, nullptr)), decode_(other.decode_) {}
   Op& operator=(Op&& other) noexcept {
@@ -126,8 +132,8 @@ class [[nodiscard]] Op {
     if (state_ != nullptr) state_->cancel();
   }
 
-  /// Blocks until the end. Errc::would_deadlock, and the operation is cancelled, on any executor's thread and in
-  /// simulation.
+  /// Blocks until the end. Errc::would_deadlock, and the operation is cancelled, on any executor's
+  /// thread and in simulation.
   Result<T> get() && {
     OpState& state = *state_;
     if (!state.done()) {
@@ -140,8 +146,8 @@ class [[nodiscard]] Op {
     return take();
   }
 
-  /// Runs `callback(Result<T>)` once, on the calling thread's executor if it has one, else on the callback executor of the
-  /// producer. Never runs inside this call.
+  /// Runs `callback(Result<T>)` once, on the calling thread's executor if it has one, else on the
+  /// callback executor of the producer. Never runs inside this call.
   template <class F>
   void then(F callback) && {
     Executor* executor = Executor::current();
@@ -164,11 +170,10 @@ class [[nodiscard]] Op {
     bool await_ready() const noexcept { return state_->done(); }
     bool await_suspend(std::coroutine_handle<> handle) noexcept {
       Executor* executor = Executor::current();
-      return state_->attach(executor != nullptr ? *executor : state_->callback_executor(),
-                            Task0{[](void* address) {
-                                    std::coroutine_handle<>::from_address(address).resume();
-                                  },
-                                  handle.address()});
+      return state_->attach(
+          executor != nullptr ? *executor : state_->callback_executor(),
+          Task0{[](void* address) { std::coroutine_handle<>::from_address(address).resume(); },
+                handle.address()});
     }
     Result<T> await_resume() {
       Result<T> result = decode_(*state_);
@@ -181,13 +186,25 @@ class [[nodiscard]] Op {
     Decode decode_;
   };
 
-  Awaiter operator co_await() & noexcept { return Awaiter(std::exchange(state_, nullptr), decode_); }
+  Awaiter operator co_await() & noexcept {
+    return Awaiter(std::exchange(state_, nullptr), decode_);
+  }
 #if VELO_GCC_LT_13
-  /// g++ 12 destroys temporaries of the awaited expression twice: write `auto op = ...; auto r = co_await op;`.
+  /// g++ 12 destroys temporaries of the awaited expression twice: write `auto op = ...; auto r =
+  /// co_await op;`.
   Awaiter operator co_await() && = delete;
 #else
-  Awaiter operator co_await() && noexcept { return Awaiter(std::exchange(state_, nullptr), decode_); }
+  Awaiter operator co_await() && noexcept {
+    return Awaiter(std::exchange(state_, nullptr), decode_);
+  }
 #endif
+
+  /// For adapters with a continuation of their own: gives up the consumer side. The caller
+  /// attaches, may cancel until it has taken the result with the Decode, and then calls
+  /// release_consumer(), once.
+  std::pair<OpState*, Decode> release() noexcept {
+    return {std::exchange(state_, nullptr), decode_};
+  }
 
   /// Boost.Asio completion tokens; the body is found only when <velo/asio.hpp> is included.
   template <class Token>
@@ -217,7 +234,8 @@ class [[nodiscard]] Op {
 
 namespace base_detail {
 
-/// Thread-local free lists for continuation and promise nodes: an allocation only when the list is empty.
+/// Thread-local free lists for continuation and promise nodes: an allocation only when the list is
+/// empty.
 void* allocate_node(std::size_t size);
 void free_node(void* node, std::size_t size) noexcept;
 
@@ -227,9 +245,11 @@ struct PromiseState final : OpState {
 
   static void on_cancel(OpState& state) noexcept {
     auto& self = static_cast<PromiseState&>(state);
+    if (std::exchange(self.cancel_asked_, true)) return;
     if (!self.claimed_.load(std::memory_order_acquire) && self.on_cancel_) self.on_cancel_();
   }
   static void on_recycle(OpState& state) noexcept {
+    static_assert(alignof(PromiseState) <= __STDCPP_DEFAULT_NEW_ALIGNMENT__, "pooled nodes");
     auto& self = static_cast<PromiseState&>(state);
     if (self.references_.fetch_sub(1, std::memory_order_acq_rel) == 1) delete &self;
   }
@@ -244,14 +264,16 @@ struct PromiseState final : OpState {
   std::atomic<std::uint32_t> references_{2};
   std::atomic<bool> claimed_{false};
   bool has_consumer_ = false;
+  bool cancel_asked_ = false;  ///< the consumer's own
   std::optional<Result<T>> result_;
   std::move_only_function<void() noexcept> on_cancel_;
 };
 
 }  // namespace base_detail
 
-/// The producer's end of an Op that has no slot of its own. Ends the operation at most once; a dropped Promise ends it with
-/// Errc::cancelled. Threading: may be shared by reference between threads; the first to set wins.
+/// The producer's end of an Op that has no slot of its own. Ends the operation at most once; a
+/// dropped Promise ends it with Errc::cancelled. Threading: may be shared by reference between
+/// threads; the first to set wins.
 template <class T>
 class Promise {
  public:
@@ -279,7 +301,8 @@ class Promise {
     });
   }
 
-  /// Runs (on the cancelling thread) when the consumer cancels or drops; it should lead to set(). Set before op().
+  /// Runs once (on the cancelling thread) when the consumer cancels or drops before the end; it
+  /// should lead to set(). Set before op().
   void on_cancel(std::move_only_function<void() noexcept> hook) {
     state_->on_cancel_ = std::move(hook);
   }
@@ -297,7 +320,8 @@ class Promise {
   base_detail::PromiseState<T>* state_;
 };
 
-/// Runs tasks on the calling thread at once, inside post(); only for adapters that hand over to another executor.
+/// Runs tasks on the calling thread at once, inside post(); only for adapters that hand over to
+/// another executor.
 Executor& inline_executor() noexcept;
 
 template <class T>
@@ -319,6 +343,7 @@ struct Op<T>::ThenNode {
     base_detail::free_node(node, sizeof(ThenNode));
   }
   static void run(void* argument) {
+    static_assert(alignof(ThenNode) <= __STDCPP_DEFAULT_NEW_ALIGNMENT__, "pooled nodes");
     const std::unique_ptr<ThenNode> node(static_cast<ThenNode*>(argument));
     node->callback(node->op.take());
   }

@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
-// Task<T>: a lazily started coroutine, for asynchronous handlers and programs. It starts when awaited or started, and resumes
-// on the executor of whatever it awaits. Not an Op: it has no deadline and cannot be awaited twice.
-// With g++ 12 read docs/guides/coroutines.md first: some awaited expressions are miscompiled in silence.
+// Task<T>: a lazily started coroutine, for asynchronous handlers and programs. It starts when
+// awaited or started, and resumes on the executor of whatever it awaits. Not an Op: it has no
+// deadline and cannot be awaited twice. With g++ 12 read docs/guides/coroutines.md first: some
+// awaited expressions are miscompiled in silence.
 // Threading: a Task belongs to one owner; its body moves between threads only where it awaits.
 #pragma once
 
@@ -22,14 +23,15 @@ class [[nodiscard]] Task;
 
 namespace base_detail {
 
-
-/// Resumes `next` in place, or posts it when completions are nested too deeply (g++ does not tail-call everywhere).
+/// Resumes `next` in place, or posts it when completions are nested too deeply (g++ does not
+/// tail-call everywhere).
 void resume_or_post(std::coroutine_handle<> next) noexcept;
 
 struct TaskPromiseBase {
   std::coroutine_handle<> continuation;
   std::exception_ptr exception;
-  /// Set by whichever comes first: the body's end, or the awaiter's return from starting it. The second one resumes the awaiter.
+  /// Set by whichever comes first: the body's end, or the awaiter's return from starting it. The
+  /// second one resumes the awaiter.
   std::atomic<bool> met{false};
 
   struct FinalAwaiter {
@@ -107,7 +109,8 @@ class [[nodiscard]] Task {
     Handle handle_;
   };
 
-  /// Starts the task and yields its value, or rethrows its exception. The task must outlive the await.
+  /// Starts the task and yields its value, or rethrows its exception. The task must outlive the
+  /// await.
   Awaiter operator co_await() & noexcept { return Awaiter(handle_); }
   Awaiter operator co_await() && noexcept { return Awaiter(handle_); }
 
@@ -160,8 +163,8 @@ Detached run_detached(Task<T> task, F done) {
 
 }  // namespace base_detail
 
-/// Starts `task` on the calling thread and calls `done(Result<T>)` once at its end, on whatever thread ends it.
-/// An exception of the task becomes Errc::internal.
+/// Starts `task` on the calling thread and calls `done(Result<T>)` once at its end, on whatever
+/// thread ends it. An exception of the task becomes Errc::internal.
 template <class T, class F>
 void start(Task<T> task, F done) {
   base_detail::run_detached(std::move(task), std::move(done));

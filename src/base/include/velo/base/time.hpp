@@ -36,7 +36,8 @@ class TimePoint {
   Duration since_origin_{0};
 };
 
-/// Wall-clock time, in nanoseconds since 1970-01-01 UTC; may jump. For people and files, never for timeouts.
+/// Wall-clock time, in nanoseconds since 1970-01-01 UTC; may jump. For people and files, never for
+/// timeouts.
 struct WallTime {
   std::int64_t unix_nanoseconds = 0;
 

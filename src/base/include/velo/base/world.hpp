@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
-// World: everything outside the process's own memory that velo uses: clocks, randomness, I/O threads (shards), the worker
-// pool, network and files. Passed in, never global. `runtime` has the real one, `sim` the simulated one.
+// World: everything outside the process's own memory that velo uses: clocks, randomness, I/O
+// threads (shards), the worker pool, network and files. Passed in, never global. `runtime` has the
+// real one, `sim` the simulated one.
 // Threading: a World and its parts may be used from any thread unless a function says otherwise.
 #pragma once
 
@@ -21,7 +22,8 @@ class Clock {
   virtual WallTime wall_now() const noexcept = 0;
 };
 
-/// Uniform random bits. Draw into named locals: two draws in one argument list come in the compiler's order.
+/// Uniform random bits. Draw into named locals: two draws in one argument list come in the
+/// compiler's order.
 class Random {
  public:
   virtual ~Random() = default;
@@ -36,21 +38,24 @@ class Random {
   void fill(std::span<std::byte> out) noexcept;
 };
 
-/// One I/O thread: an executor whose tasks, timers and stream events all run on that thread, one at a time.
+/// One I/O thread: an executor whose tasks, timers and stream events all run on that thread, one at
+/// a time.
 class Shard : public Executor {
  public:
-  /// The instant of the current turn on the shard's own thread (no system call); elsewhere the clock's now().
+  /// The instant of the current turn on the shard's own thread (no system call); elsewhere the
+  /// clock's now().
   virtual TimePoint now() const noexcept = 0;
   bool on_this_thread() const noexcept { return Executor::current() == this; }
 
-  /// Runs `task` on the shard at or after `at`. Any thread. The node belongs to the shard until it ran or was cancelled.
+  /// Runs `task` on the shard at or after `at`. Any thread. The node belongs to the shard until it
+  /// ran or was cancelled.
   using TimerId = std::uint64_t;
   virtual TimerId start_timer(TimePoint at, Task0 task) = 0;
   /// On the shard's thread only. False if it already ran; true means it will never run.
   virtual bool cancel_timer(TimerId id) noexcept = 0;
 
-  /// Runs `task` once at the end of the current turn, after all events of the turn were handled; for work worth batching.
-  /// On the shard's thread only.
+  /// Runs `task` once at the end of the current turn, after all events of the turn were handled;
+  /// for work worth batching. On the shard's thread only.
   virtual void at_turn_end(Task0 task) noexcept = 0;
 };
 
@@ -66,7 +71,8 @@ class World {
   virtual Files& files() noexcept = 0;
   virtual std::size_t shard_count() const noexcept = 0;
   virtual Shard& shard(std::size_t index) noexcept = 0;
-  /// Worker threads: `spawn` handlers, and continuations whose thread has no executor. Never an I/O shard.
+  /// Worker threads: `spawn` handlers, and continuations whose thread has no executor. Never an I/O
+  /// shard.
   virtual Executor& pool() noexcept = 0;
 };
 
