@@ -20,7 +20,7 @@ namespace acceptor_detail {
 constexpr int accepts_per_turn_max = 64;
 /// How long to stop accepting when descriptors or memory ran out: the backlog stays readable, and
 /// would spin.
-constexpr Duration pause = std::chrono::milliseconds(100);
+constexpr Duration pause_length = std::chrono::milliseconds(100);
 
 class Acceptor final : public EventSource, public std::enable_shared_from_this<Acceptor> {
  public:
@@ -93,7 +93,7 @@ void Acceptor::hand_over(Descriptor socket, const SocketAddress& remote) {
 
 void Acceptor::pause_after(int accept_error) {
   shard_.rewatch(socket_.get(), 0, *this);
-  resume_ = shard_.start_timer(shard_.now() + pause,
+  resume_ = shard_.start_timer(shard_.now() + pause_length,
                                Task0{[](void* argument) {
                                        auto& self = *static_cast<Acceptor*>(argument);
                                        self.resume_ = 0;

@@ -73,18 +73,19 @@ TEST(EpollShard, RunsEveryTaskPostedByEightThreadsExactlyOnceOnItsOwnThread) {
 TEST(EpollShard, WakesForEveryPostHoweverItMeetsTheMomentOfFallingAsleep) {
   auto world = make_world();
   Shard& shard = world->shard(0);
+  std::atomic<int> ran{0};
+  const Task0 task{[](void* counter) {
+                     auto& count = *static_cast<std::atomic<int>*>(counter);
+                     count.fetch_add(1);
+                     count.notify_one();
+                   },
+                   &ran};
   // Each post waits for the one before: a lost wake would stop the chain.
   for (int i = 0; i < 20'000; ++i) {
-    std::atomic<bool> ran{false};
-    Task0 task{[](void* flag) {
-                 auto& done = *static_cast<std::atomic<bool>*>(flag);
-                 done.store(true);
-                 done.notify_one();
-               },
-               &ran};
     shard.post(task);
-    ran.wait(false);
+    ran.wait(i);
   }
+  world->stop();
 }
 
 TEST(EpollShard, RunsATaskPostedFromATaskAfterItNotInsideIt) {

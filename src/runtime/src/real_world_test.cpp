@@ -166,6 +166,7 @@ TEST(RealWorld, SaysHowManyTasksItGaveUpWhenOnePostsItselfForEver) {
   EXPECT_EQ(world->stop(), 1U);
   EXPECT_EQ(captured.lines().size(), 1U);
   forever.enough = true;
+  world.reset();
 }
 
 TEST(RealWorld, EndsAttemptsToConnectWhenItStops) {

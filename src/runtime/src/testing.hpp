@@ -36,10 +36,9 @@ constexpr std::chrono::seconds patience{20};
 class Counter {
  public:
   void add(std::size_t count = 1) {
-    {
-      const std::scoped_lock lock(mutex_);
-      count_ += count;
-    }
+    // Told under the lock: whoever waits may destroy the counter as soon as it can take the lock.
+    const std::scoped_lock lock(mutex_);
+    count_ += count;
     changed_.notify_all();
   }
   [[nodiscard]] bool wait_for(std::size_t count) {
