@@ -104,7 +104,8 @@ TEST(Protocol, TimeoutMakesItSchemaTwoWithEightBytesAtTheEnd) {
 TEST(Protocol, EveryResponseTypeSurvivesTheWire) {
   for (const auto type : {ResponseType::fire, ResponseType::ack_nack, ResponseType::unary}) {
     for (const bool timed : {false, true}) {
-      RequestHeader header = request("naïve-☃", bytes_of({0x80}));
+      const std::vector<std::byte> map = bytes_of({0x80});
+      RequestHeader header = request("naïve-☃", map);
       header.response_type = type;
       if (timed) header.timeout_us = UINT64_MAX;
       const std::vector<std::byte> bytes = encode(header);
@@ -124,7 +125,8 @@ TEST(Protocol, DecodedNameAndHeadersAreBorrowedFromTheFrame) {
 }
 
 TEST(Protocol, OnlyTheWholeRequestHeaderIsAccepted) {
-  RequestHeader header = request("echo", bytes_of({0x81, 0xa1, 'k', 0xa1, 'v'}));
+  const std::vector<std::byte> map = bytes_of({0x81, 0xa1, 'k', 0xa1, 'v'});
+  RequestHeader header = request("echo", map);
   expect_only_whole(decode_request, encode(header));
   header.timeout_us = 1;
   expect_only_whole(decode_request, encode(header));
