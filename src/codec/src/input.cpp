@@ -93,7 +93,7 @@ bool Input::fail_depth() {
   return fail(Errc::too_deep, fmt::format("nested deeper than {} levels", depth_max));
 }
 
-bool Input::add_to_path(std::string segment) {
+bool Input::add_to_path(const std::string& segment) {
   failure_->path.insert(0, segment);
   return false;
 }

@@ -98,7 +98,7 @@ class Input {
     std::string message;
     std::string path;
   };
-  bool add_to_path(std::string segment);
+  bool add_to_path(const std::string& segment);
 
   std::unique_ptr<Failure> failure_;
 };
