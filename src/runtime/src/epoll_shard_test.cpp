@@ -52,6 +52,7 @@ TEST(EpollShard, RunsEveryTaskPostedByEightThreadsExactlyOnceOnItsOwnThread) {
   Counter done;
   {
     std::vector<std::jthread> threads;
+    threads.reserve(posters);
     for (std::size_t t = 0; t < posters; ++t) {
       threads.emplace_back([&, t] {
         for (std::size_t i = 0; i < each; ++i) {

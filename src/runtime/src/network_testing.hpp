@@ -12,6 +12,7 @@
 
 #include "descriptor.hpp"
 #include "socket_address.hpp"
+#include "sockets.hpp"
 #include "testing.hpp"
 
 namespace velo::runtime::testing {
@@ -57,6 +58,18 @@ struct Dialing {
   std::optional<StreamResult> result;
   std::unique_ptr<Connecting> handle;
 };
+
+/// Clients whose connecting fills the backlog of a listener of `raw_listener(local, 0)`.
+inline std::vector<Descriptor> fill_backlog(const SocketAddress& address) {
+  std::vector<Descriptor> clients;
+  for (int i = 0; i < 4; ++i) {
+    auto socket = make_stream_socket(address.family(), 0);
+    EXPECT_TRUE(socket.has_value());
+    (void)::connect(socket->get(), address.get(), address.size);
+    clients.push_back(std::move(*socket));
+  }
+  return clients;
+}
 
 /// Listens without accepting.
 inline Descriptor raw_listener(const Endpoint& local, int backlog) {

@@ -51,11 +51,13 @@ TEST(UnixPath, HasOneWinnerWhenManyTakeItOverAtOnce) {
       const Descriptor dead = raw_listener(where, 1);
     }
     std::vector<std::unique_ptr<RealWorld>> worlds;
+    worlds.reserve(rivals);
     std::vector<std::unique_ptr<Accepting>> taken(rivals);
     for (int i = 0; i < rivals; ++i) worlds.push_back(make_external_world());
     {
       std::latch together(rivals);
       std::vector<std::jthread> threads;
+      threads.reserve(rivals);
       for (std::size_t i = 0; i < rivals; ++i) {
         threads.emplace_back([&, i] {
           together.arrive_and_wait();
