@@ -145,6 +145,11 @@ struct Detached {
 /// Turns what a task threw into an error, so that none crosses a room.
 Error error_of_current_exception() noexcept;
 
+#if defined(__GNUC__) && !defined(__clang__)
+// g++ takes the frame of a coroutine that keeps a lambda for a type that other sources could see.
+#pragma GCC diagnostic push
+#pragma GCC diagnostic ignored "-Wsubobject-linkage"
+#endif
 template <class T, class F>
 Detached run_detached(Task<T> task, F done) {
   std::optional<Result<T>> result;
@@ -160,6 +165,9 @@ Detached run_detached(Task<T> task, F done) {
   }
   done(std::move(*result));
 }
+#if defined(__GNUC__) && !defined(__clang__)
+#pragma GCC diagnostic pop
+#endif
 
 }  // namespace base_detail
 
