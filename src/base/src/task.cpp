@@ -1,14 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
-// Resumption depth of coroutines, the current executor, and exceptions turned into errors.
+// Resumption depth of coroutines, and exceptions turned into errors.
 
 #include <velo/base/task.hpp>
 
 namespace velo {
-
-Executor*& Executor::current_slot() noexcept {
-  thread_local Executor* executor = nullptr;
-  return executor;
-}
 
 namespace base_detail {
 

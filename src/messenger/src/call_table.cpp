@@ -163,16 +163,15 @@ CallSlot* CallTable::grow() noexcept {
   }
 }
 
-CallSlot* CallTable::take() noexcept {
-  if (Cache* cache = cache_of_this_thread()) {
-    if (cache->count > 0) return find(cache->slots[--cache->count]);
-  }
+CallSlot* CallTable::take(Cache* cache) noexcept {
+  if (cache != nullptr && cache->count > 0) return find(cache->slots[--cache->count]);
   if (CallSlot* slot = pop_global()) return slot;
   return grow();
 }
 
 CallSlot* CallTable::allocate(const Start& start) {
-  CallSlot* slot = take();
+  Cache* cache = cache_of_this_thread();
+  CallSlot* slot = take(cache);
   if (slot == nullptr) return nullptr;
   slot->generation_ =
       slot->generation_ == 0 ? first_generation_ + 1 : (slot->generation_ + 1) & 0xffffffffffffULL;
@@ -183,9 +182,15 @@ CallSlot* CallTable::allocate(const Start& start) {
   slot->deadline_ns.store(start.deadline.nanoseconds(), std::memory_order_relaxed);
   slot->link_serial.store(0, std::memory_order_relaxed);
   slot->stream_end.store(0, std::memory_order_relaxed);
-  // Sequentially consistent against the deadline sweep, which announces itself before it looks at
-  // the slots.
-  slot->live_.store(slot->generation_ << 1U | 1U, std::memory_order_seq_cst);
+  const std::uint64_t live = slot->generation_ << 1U | 1U;
+  if (cache == caches_.data()) {
+    slot->live_.store(live,
+                      std::memory_order_release);  // the deadline sweep runs on this very thread
+  } else {
+    // Sequentially consistent against the sweep, which announces itself before it looks at the
+    // slots.
+    slot->live_.store(live, std::memory_order_seq_cst);
+  }
   return slot;
 }
 

@@ -173,7 +173,7 @@ class CallTable {
   ~CallTable();
 
   Cache* cache_of_this_thread() noexcept;
-  CallSlot* take() noexcept;
+  CallSlot* take(Cache* cache) noexcept;
   CallSlot* pop_global() noexcept;
   CallSlot* grow() noexcept;
   /// False: that was the last slot of an orphaned table, which is gone now.

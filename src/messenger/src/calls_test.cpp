@@ -22,7 +22,8 @@ VELO_DESCRIBE(Sum, sum);
 TEST(Calls, UnaryReturnsWhatTheHandlerReturned) {
   Cluster cluster(2);
   ASSERT_TRUE(cluster[1].register_handler(echo()));
-  auto reply = cluster.wait(cluster[0].unary("echo").raw_payload("hello").instance(cluster.id(1)).send());
+  auto reply =
+      cluster.wait(cluster[0].unary("echo").raw_payload("hello").instance(cluster.id(1)).send());
   ASSERT_TRUE(reply) << reply.error().to_string();
   EXPECT_EQ(reply->text(), "hello");
   EXPECT_TRUE(cluster[0].books().balanced());
@@ -53,10 +54,10 @@ TEST(Calls, SyncCompletesWhenTheHandlerEnded) {
 
 TEST(Calls, SyncOfAFailingHandlerCarriesItsError) {
   Cluster cluster(2);
-  ASSERT_TRUE(cluster[1].register_handler(
-      Handler::am_handler("work", [](Context&) -> Result<void> {
-        return velo::make_error(velo::Errc::not_found, "no such thing");
-      }).build()));
+  ASSERT_TRUE(cluster[1].register_handler(Handler::am_handler("work", [](Context&) -> Result<void> {
+                                            return velo::make_error(velo::Errc::not_found,
+                                                                    "no such thing");
+                                          }).build()));
   auto done = cluster.wait(cluster[0].am_sync("work").instance(cluster.id(1)).send());
   ASSERT_FALSE(done);
   EXPECT_TRUE(done.error().is(velo::Errc::not_found)) << done.error().to_string();
@@ -66,12 +67,12 @@ TEST(Calls, SyncOfAFailingHandlerCarriesItsError) {
 
 TEST(Calls, TypedUnaryCarriesStructs) {
   Cluster cluster(2);
-  ASSERT_TRUE(cluster[1].register_handler(
-      Handler::typed_unary("add", [](TypedContext<Add>& context) {
-        Sum sum;
-        sum.sum = context.input.a + context.input.b;
-        return sum;
-      }).build()));
+  ASSERT_TRUE(
+      cluster[1].register_handler(Handler::typed_unary("add", [](TypedContext<Add>& context) {
+                                    Sum sum;
+                                    sum.sum = context.input.a + context.input.b;
+                                    return sum;
+                                  }).build()));
   Add add;
   add.a = 40;
   add.b = 2;
@@ -84,7 +85,8 @@ TEST(Calls, TypedUnaryCarriesStructs) {
 TEST(Calls, OnesOwnInstanceIsATarget) {
   Cluster cluster(1);
   ASSERT_TRUE(cluster[0].register_handler(echo()));
-  auto reply = cluster.wait(cluster[0].unary("echo").raw_payload("me").instance(cluster.id(0)).send());
+  auto reply =
+      cluster.wait(cluster[0].unary("echo").raw_payload("me").instance(cluster.id(0)).send());
   ASSERT_TRUE(reply) << reply.error().to_string();
   EXPECT_EQ(reply->text(), "me");
 }
@@ -106,7 +108,8 @@ TEST(Calls, ACallToAFrozenPeerEndsAtItsDeadline) {
   ASSERT_TRUE(cluster.wait(cluster[0].unary("echo").instance(cluster.id(1)).send()));
   cluster.sim.pause(cluster.sim.node(1));
   const TimePoint before = cluster.sim.now();
-  const auto reply = cluster.wait(cluster[0].unary("echo").instance(cluster.id(1)).timeout(250ms).send());
+  const auto reply =
+      cluster.wait(cluster[0].unary("echo").instance(cluster.id(1)).timeout(250ms).send());
   EXPECT_EQ(outcome(reply), "messenger.deadline_exceeded");
   EXPECT_EQ(cluster.sim.now() - before, 250ms);
   EXPECT_EQ(cluster[0].books().unary[Fate::expired], 1u);
@@ -120,7 +123,8 @@ TEST(Calls, ADroppedCallCancelsTheHandler) {
         token = context.stop_token();
         Promise<Bytes> never(context.msg().world().pool());
         auto op = never.op();
-        std::stop_callback stop(token, [&never] { never.set(velo::make_error(velo::Errc::cancelled)); });
+        std::stop_callback stop(token,
+                                [&never] { never.set(velo::make_error(velo::Errc::cancelled)); });
         auto result = co_await op;
         co_return result;
       }).build()));

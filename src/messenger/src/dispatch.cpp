@@ -60,7 +60,7 @@ void Impl::on_frame(Link& link, const transport::InFrame& frame) {
 }
 
 void Impl::malformed(Link& link, const Error& error) {
-  received_.malformed.fetch_add(1, std::memory_order_relaxed);
+  received_.malformed.add();
   VELO_LOG_WARN(messenger, "malformed message, closing", {"remote", link.connection().remote()},
                 {"error", error.to_string()});
   link.connection().close(error);
@@ -105,9 +105,9 @@ void Impl::on_request(Link& link, const transport::InFrame& frame) {
   if (!header) return malformed(link, header.error());
   const bool system = !header->name.empty() && header->name.front() == '_';
   if (!system) {
-    received_.requests.fetch_add(1, std::memory_order_relaxed);
+    received_.requests.add();
     if (draining()) {
-      received_.rejected.fetch_add(1, std::memory_order_relaxed);
+      received_.rejected.add();
       (void)link.connection().send(
           transport::OutFrame(transport::FrameType::shutting_down, frame.header(), ByteSpan()));
       return;
@@ -119,7 +119,7 @@ void Impl::on_request(Link& link, const transport::InFrame& frame) {
   }
   const Handler* handler = handlers_.find(header->name);
   auto reject = [&](Error error) {
-    if (!system) received_.rejected.fetch_add(1, std::memory_order_relaxed);
+    if (!system) received_.rejected.add();
     reply_error(link, *header, error);
   };
   if (handler == nullptr) {

@@ -20,9 +20,19 @@ std::string_view fate_name(Fate fate) noexcept {
 
 namespace messenger {
 
-std::size_t counter_stripe() noexcept {
+namespace fate_detail {
+
+static CounterStripe next_stripe() noexcept {
   static std::atomic<std::size_t> next{0};
-  thread_local const std::size_t mine = next.fetch_add(1, std::memory_order_relaxed);
+  const std::size_t mine = next.fetch_add(1, std::memory_order_relaxed);
+  if (mine < counter_stripes - 1) return {mine, true};
+  return {counter_stripes - 1, false};
+}
+
+}  // namespace fate_detail
+
+CounterStripe counter_stripe() noexcept {
+  thread_local const CounterStripe mine = fate_detail::next_stripe();
   return mine;
 }
 

@@ -45,13 +45,13 @@ struct Outgoing {
 };
 
 struct ReceivedCounters {
-  std::atomic<std::uint64_t> requests{0};
+  StripedCounter requests;
+  StripedCounter succeeded;
+  StripedCounter failed;
+  StripedCounter rejected;
+  StripedCounter abandoned;
+  StripedCounter malformed;
   std::atomic<std::uint64_t> running{0};
-  std::atomic<std::uint64_t> succeeded{0};
-  std::atomic<std::uint64_t> failed{0};
-  std::atomic<std::uint64_t> rejected{0};
-  std::atomic<std::uint64_t> abandoned{0};
-  std::atomic<std::uint64_t> malformed{0};
 };
 
 class WaitingSend;

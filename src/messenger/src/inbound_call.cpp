@@ -67,10 +67,10 @@ std::stop_token InboundCall::stop_token() const {
   return stop_->get_token();
 }
 
-void InboundCall::ended(std::atomic<std::uint64_t>& counter) noexcept {
+void InboundCall::ended(StripedCounter& counter) noexcept {
   if (!request_.system) {
     if (link_owner_) impl_.received().running.fetch_sub(1, std::memory_order_acq_rel);
-    counter.fetch_add(1, std::memory_order_relaxed);
+    counter.add();
   }
   if (link_owner_) impl_.inbound_ended();
 }
@@ -146,6 +146,14 @@ void InboundCall::send_reply(const HandlerResult& result) noexcept {
     return impl_.send_reply(link_, agreement_, transport::FrameType::ack,
                             ByteSpan(stack).first(size), text);
   }
+  protocol::ResponseHeader header;
+  header.id = request_.id;
+  if (result && response_headers_.empty()) {
+    const std::size_t size = protocol::encode_response(header, stack);
+    static const Bytes nothing;
+    return impl_.send_reply(link_, agreement_, transport::FrameType::response,
+                            ByteSpan(stack).first(size), *result ? **result : nothing);
+  }
   inbound_call_detail::ReplyParts parts;
   if (result) {
     if (*result) parts.payload = **result;
@@ -153,8 +161,6 @@ void InboundCall::send_reply(const HandlerResult& result) noexcept {
   } else {
     parts = inbound_call_detail::of_error(result.error(), agreement_, std::move(response_headers_));
   }
-  protocol::ResponseHeader header;
-  header.id = request_.id;
   header.outcome = parts.outcome;
   Bytes encoded_headers;
   if (!parts.headers.empty()) {

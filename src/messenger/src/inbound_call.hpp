@@ -5,6 +5,7 @@
 // Threading: the payload and headers are immutable; settle() may race with cancellation and is decided once.
 #pragma once
 
+#include "fate_counter.hpp"
 #include "link.hpp"
 #include "protocol.hpp"
 
@@ -67,7 +68,7 @@ class InboundCall {
  private:
   InboundCall(std::shared_ptr<Impl> impl, std::shared_ptr<Link> link, const Handler& handler,
               Request request, Bytes payload);
-  void ended(std::atomic<std::uint64_t>& counter) noexcept;
+  void ended(StripedCounter& counter) noexcept;
   bool win() noexcept { return !settled_.exchange(true, std::memory_order_acq_rel); }
   void send_reply(const HandlerResult& result) noexcept;
 

@@ -81,13 +81,13 @@ Books Impl::books() const {
     }
   }
   ReceivedBooks& received = books.received;
-  received.requests = received_.requests.load(std::memory_order_relaxed);
+  received.requests = received_.requests.sum();
   received.running = received_.running.load(std::memory_order_relaxed);
-  received.succeeded = received_.succeeded.load(std::memory_order_relaxed);
-  received.failed = received_.failed.load(std::memory_order_relaxed);
-  received.rejected = received_.rejected.load(std::memory_order_relaxed);
-  received.abandoned = received_.abandoned.load(std::memory_order_relaxed);
-  received.malformed = received_.malformed.load(std::memory_order_relaxed);
+  received.succeeded = received_.succeeded.sum();
+  received.failed = received_.failed.sum();
+  received.rejected = received_.rejected.sum();
+  received.abandoned = received_.abandoned.sum();
+  received.malformed = received_.malformed.sum();
   return books;
 }
 

@@ -158,14 +158,16 @@ void Impl::send_or_enqueue(std::shared_ptr<Peer> peer, CallSlot& slot, const Out
 
 Impl::Transmitted Impl::transmit(Link& link, CallSlot& slot, const Outgoing& outgoing) {
   const MessageId id = slot.id();
-  Bytes body = *outgoing.payload;
+  const Bytes* body = outgoing.payload;
+  Bytes converted;
   if (outgoing.typed && !link.agreement.msgpack) {
-    auto json = body.empty() ? Result<std::string>("null") : codec::msgpack_to_json(body);
+    auto json = body->empty() ? Result<std::string>("null") : codec::msgpack_to_json(*body);
     if (!json) {
       end_call(id, make_error(Errc::bad_request, json.error().to_string()));
       return Transmitted::done;
     }
-    body = Bytes::own(std::move(*json));
+    converted = Bytes::own(std::move(*json));
+    body = &converted;
   }
   protocol::RequestHeader header;
   header.response_type = static_cast<protocol::ResponseType>(outgoing.pattern);
@@ -185,7 +187,7 @@ Impl::Transmitted Impl::transmit(Link& link, CallSlot& slot, const Outgoing& out
   protocol::encode_request(header, out);
   slot.link_serial.store(link.serial(), std::memory_order_release);
   const transport::SendResult sent = link.connection().send(
-      transport::OutFrame(transport::FrameType::message, ByteSpan(out).first(size), body));
+      transport::OutFrame(transport::FrameType::message, ByteSpan(out).first(size), *body));
   switch (sent.admission) {
     case transport::Admission::accepted:
       // The call may have ended inside send(); its slot stays ours until the Op is handed out.

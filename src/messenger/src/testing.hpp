@@ -76,9 +76,10 @@ std::string outcome(const Result<T>& result) {
 }
 
 inline Handler echo(std::string name = "echo") {
-  return Handler::unary_handler(std::move(name), [](Context& context) {
-           return context.payload_bytes();
-         }).inline_().build();
+  return Handler::unary_handler(std::move(name),
+                                [](Context& context) { return context.payload_bytes(); })
+      .inline_()
+      .build();
 }
 
 }  // namespace velo::messenger::testing

@@ -17,6 +17,13 @@ struct Task0 {
   void* argument = nullptr;
 };
 
+class Executor;
+
+namespace base_detail {
+/// Constant-initialised, so that reading it is one load.
+inline constinit thread_local Executor* current_executor = nullptr;
+}  // namespace base_detail
+
 class Executor {
  public:
   virtual ~Executor() = default;
@@ -30,23 +37,20 @@ class Executor {
   virtual bool others_may_block() const noexcept { return true; }
 
   /// The executor that the calling thread belongs to; null on a user's own thread.
-  static Executor* current() noexcept { return current_slot(); }
+  static Executor* current() noexcept { return base_detail::current_executor; }
 
   /// Marks the calling thread as belonging to `executor` for the scope's life.
   class Scope {
    public:
     explicit Scope(Executor* executor) noexcept
-        : previous_(std::exchange(current_slot(), executor)) {}
+        : previous_(std::exchange(base_detail::current_executor, executor)) {}
     Scope(const Scope&) = delete;
     Scope& operator=(const Scope&) = delete;
-    ~Scope() { current_slot() = previous_; }
+    ~Scope() { base_detail::current_executor = previous_; }
 
    private:
     Executor* previous_;
   };
-
- private:
-  static Executor*& current_slot() noexcept;
 };
 
 /// Posts a callable (move-only is fine); costs one allocation.
