@@ -1,0 +1,45 @@
+// SPDX-License-Identifier: Apache-2.0
+// The conformance suite of transports: every scenario that a Transport must pass, for one backend
+// in one kind of World.
+//   static const bool registered = velo::transport::conformance::register_suite(
+//       "TcpReal", [] { return make_real_driver(); }, [] { return std::make_unique<TcpKit>(); });
+// Not a test program: the backend's test file is.
+// Threading: register before main() runs the tests.
+#pragma once
+
+#include <velo/base/bytes.hpp>
+#include <velo/base/network.hpp>
+#include <velo/transport/conformance/driver.hpp>
+#include <velo/transport/transport.hpp>
+
+#include <cstddef>
+#include <functional>
+#include <memory>
+#include <optional>
+#include <string>
+
+namespace velo::transport::conformance {
+
+/// What a scenario has to know of a backend. One per scenario.
+class Kit {
+ public:
+  virtual ~Kit() = default;
+  virtual std::unique_ptr<Transport> make(std::size_t side) = 0;
+  /// For backends over byte streams: where the listener of an entry is, for peers that speak raw
+  /// bytes.
+  virtual std::optional<Endpoint> raw_endpoint(ByteSpan entry) {
+    static_cast<void>(entry);
+    return std::nullopt;
+  }
+};
+
+using DriverFactory = std::function<std::unique_ptr<Driver>()>;
+using KitFactory = std::function<std::unique_ptr<Kit>()>;
+
+/// Registers one GoogleTest test `name`.Scenario for each scenario that applies; true, so that a
+/// static can be initialised. `over_streams`: the backend's connections can be reached by raw
+/// bytes.
+bool register_suite(const std::string& name, DriverFactory driver, KitFactory kit,
+                    bool over_streams);
+
+}  // namespace velo::transport::conformance
