@@ -283,6 +283,7 @@ void Impl::on_link_closed(Link& link, const Error& reason) {
   if (link.dialed() && link.peer.valid()) {
     for (std::size_t i = 0; i < shards_.size(); ++i) {
       if (&world_.shard(i) != &link.connection().shard()) continue;
+      shards_[i].last_link = nullptr;
       const auto found = shards_[i].ready.find(link.peer);
       if (found != shards_[i].ready.end() && found->second == &link) shards_[i].ready.erase(found);
     }

@@ -223,7 +223,10 @@ void Impl::become_ready(const std::shared_ptr<Peer>& peer, const std::shared_ptr
     }
     for (PendingSend& send : batch) send_pending(*link, send);
   }
-  if (link->peer.valid()) shards_[peer->shard].ready[link->peer] = link.get();
+  if (link->peer.valid()) {
+    shards_[peer->shard].last_link = nullptr;
+    shards_[peer->shard].ready[link->peer] = link.get();
+  }
   VELO_LOG_DEBUG(messenger, "peer ready", {"peer", link->peer.to_string()},
                  {"transport", std::string(link->connection().transport_key())});
 }

@@ -145,6 +145,9 @@ class Impl final : public CallTableEvents,
   struct alignas(64) ShardState {
     /// Ready outgoing links by peer; read and written on the shard's thread only.
     std::unordered_map<InstanceId, Link*> ready;
+    /// The link found last; most calls in a row go to one peer.
+    InstanceId last_id;
+    Link* last_link = nullptr;
   };
 
   // router.cpp

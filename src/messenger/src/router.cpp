@@ -89,8 +89,12 @@ Link* Impl::ready_link_here(const InstanceId& id) noexcept {
   if (executor == nullptr) return nullptr;
   for (std::size_t i = 0; i < shards_.size(); ++i) {
     if (&world_.shard(i) != executor) continue;
-    const auto found = shards_[i].ready.find(id);
-    return found == shards_[i].ready.end() ? nullptr : found->second;
+    ShardState& state = shards_[i];
+    if (state.last_link != nullptr && state.last_id == id) return state.last_link;
+    const auto found = state.ready.find(id);
+    if (found == state.ready.end()) return nullptr;
+    state.last_id = id;
+    return state.last_link = found->second;
   }
   return nullptr;
 }

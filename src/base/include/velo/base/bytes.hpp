@@ -41,7 +41,11 @@ struct Block {
   explicit Block(void (*destroyer)(Block*) noexcept) noexcept : destroy(destroyer) {}
   void retain() noexcept { references.fetch_add(1, std::memory_order_relaxed); }
   void release() noexcept {
-    if (references.fetch_sub(1, std::memory_order_acq_rel) == 1) destroy(this);
+    // The only owner needs no locked instruction: nobody else can retain meanwhile.
+    if (references.load(std::memory_order_acquire) == 1 ||
+        references.fetch_sub(1, std::memory_order_acq_rel) == 1) {
+      destroy(this);
+    }
   }
 };
 

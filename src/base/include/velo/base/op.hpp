@@ -60,6 +60,9 @@ class OpState {
     }
   }
 
+  /// As release_consumer(), for a consumer that has seen done(): the producer's side is over, so nothing needs to be arbitrated.
+  void release_done() noexcept { table_->recycle(*this); }
+
   /// Where a continuation runs when the attaching thread belongs to no executor; never an I/O
   /// shard.
   Executor& callback_executor() const noexcept { return *callback_executor_; }
@@ -177,7 +180,7 @@ class [[nodiscard]] Op {
     }
     Result<T> await_resume() {
       Result<T> result = decode_(*state_);
-      std::exchange(state_, nullptr)->release_consumer();
+      std::exchange(state_, nullptr)->release_done();
       return result;
     }
 
@@ -219,7 +222,7 @@ class [[nodiscard]] Op {
 
   Result<T> take() {
     Result<T> result = decode_(*state_);
-    std::exchange(state_, nullptr)->release_consumer();
+    std::exchange(state_, nullptr)->release_done();
     return result;
   }
   void drop() noexcept {
