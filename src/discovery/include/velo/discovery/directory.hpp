@@ -25,16 +25,17 @@ class Directory final : public PeerDiscovery {
   Directory(const Directory&) = delete;
   Directory& operator=(const Directory&) = delete;
 
-  // What the sources' watches have told so far.
+  // What the sources' watches have told so far: costs no I/O, and may be a moment old.
   std::optional<PeerInfo> find(const InstanceId& id) const { return feed_->find(id); }
   std::optional<PeerInfo> find(WorkerId id) const { return feed_->find(id); }
   std::vector<PeerInfo> known() const { return feed_->list(); }
 
   std::string_view name() const noexcept override { return "directory"; }
-  /// On every source. Errc::no_source when each refused; what only some refused is logged.
+  /// On every source. When each refuses, the first error; what only some refuse is logged.
+  /// Errc::no_source over none.
   Op<std::unique_ptr<Registration>> announce(const PeerInfo& self) override;
-  /// From the view; if it is not there, from the sources in their order. When none has it and one
-  /// failed otherwise than by not_found, that error: not knowing is not absence.
+  /// From the first source that has it now. When none has it and one failed otherwise than by
+  /// not_found, that error: not knowing is not absence.
   Op<PeerInfo> discover_by_instance_id(const InstanceId& id) override;
   Op<PeerInfo> discover_by_worker_id(WorkerId id) override;
   /// Asks every source; those that fail are left out (and logged) unless all do.

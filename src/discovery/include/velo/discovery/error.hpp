@@ -16,12 +16,12 @@ enum class Errc : std::uint16_t {
   malformed_entry = 1,  ///< not an announcement; the context has the codec's complaint
   unknown_format = 2,   ///< an announcement of a version that this one cannot read
   foreign_entry = 3,    ///< of another cluster, or of another instance than its place says
-  no_source = 4,        ///< no source of this directory took the announcement
+  no_source = 4,        ///< a directory over no sources
 };
 
 ErrorCode error_code(Errc value) noexcept;
 
-/// Retry::never, except no_source: later.
+/// Retry::never.
 Error make_error(Errc value, std::string context = {});
 
 }  // namespace velo::discovery

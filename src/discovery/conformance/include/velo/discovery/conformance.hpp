@@ -1,0 +1,42 @@
+// SPDX-License-Identifier: Apache-2.0
+// The conformance suite of discovery: scenarios that every backend passes, over the real World and
+// over the simulated one. For test programs only. A backend's test file registers itself:
+//   static const bool registered = velo::discovery::conformance::register_backend({"name", make,
+//   shares});
+// Threading: before main() only.
+#pragma once
+
+#include <velo/base/world.hpp>
+#include <velo/discovery/discovery.hpp>
+
+#include <functional>
+#include <memory>
+#include <string>
+
+namespace velo::discovery::conformance {
+
+/// Makes a participant of the cluster that `medium` names: a folder of its own, which is empty or
+/// missing at first.
+using Make = std::function<std::shared_ptr<PeerDiscovery>(World&, const std::string& medium)>;
+
+enum class Reach : std::uint8_t {
+  object,  ///< only users of one object find each other, so all participants of a scenario are that
+           ///< one
+  processes,  ///< participants may be processes of one machine
+};
+
+struct Backend {
+  std::string name;
+  Make make;
+  Reach reach;
+
+  Backend(std::string n, Make m, Reach r = Reach::processes)
+      : name(std::move(n)), make(std::move(m)), reach(r) {}
+};
+
+/// Adds the tests DiscoveryConformance_<name>_real.<Scenario> and
+/// DiscoveryConformance_<name>_sim.<Scenario>. The test program also becomes the program of the
+/// processes that scenarios start. Returns true.
+bool register_backend(const Backend& backend);
+
+}  // namespace velo::discovery::conformance

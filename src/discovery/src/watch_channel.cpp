@@ -1,0 +1,102 @@
+// SPDX-License-Identifier: Apache-2.0
+// Delivery of changes to one watcher.
+
+#include "watch_channel.hpp"
+
+#include <velo/base/executor.hpp>
+#include <velo/base/log.hpp>
+#include <velo/discovery/limits.hpp>
+
+#include <exception>
+
+namespace velo::discovery {
+
+bool WatchChannel::add(const std::shared_ptr<WatchChannel>& channel, Change change) {
+  {
+    const std::lock_guard lock(channel->mutex_);
+    if (channel->closed_) return true;
+    if (channel->pending_.size() >= limits::watcher_pending_max) return false;
+    channel->pending_.push_back(std::move(change));
+    if (std::exchange(channel->scheduled_, true)) return true;
+  }
+  schedule(channel);
+  return true;
+}
+
+void WatchChannel::restart(const std::shared_ptr<WatchChannel>& channel, Change change) {
+  {
+    const std::lock_guard lock(channel->mutex_);
+    if (channel->closed_) return;
+    const bool snapshot_waits =
+        !channel->pending_.empty() && channel->pending_.front()->kind == PeerChange::Kind::snapshot;
+    if (snapshot_waits && change->kind != PeerChange::Kind::snapshot) {
+      change = std::make_shared<const PeerChange>(PeerChange::Kind::snapshot, change->peers);
+    }
+    channel->pending_.clear();
+    channel->pending_.push_back(std::move(change));
+    if (std::exchange(channel->scheduled_, true)) return;
+  }
+  schedule(channel);
+}
+
+void WatchChannel::schedule(const std::shared_ptr<WatchChannel>& channel) {
+  // An executor of several threads runs posted tasks side by side, so at most one delivery is
+  // posted at a time; and it delivers one change, so that a busy watcher shares its executor.
+  post(channel->executor_, [channel] {
+    channel->deliver();
+    {
+      const std::lock_guard lock(channel->mutex_);
+      channel->scheduled_ = !channel->pending_.empty();
+      if (!channel->scheduled_) return;
+    }
+    schedule(channel);
+  });
+}
+
+void WatchChannel::deliver() {
+  PeerWatcher watcher;
+  Change change;
+  {
+    const std::lock_guard lock(mutex_);
+    if (closed_ || pending_.empty()) return;
+    change = std::move(pending_.front());
+    pending_.pop_front();
+    watcher = std::move(watcher_);
+    caller_ = std::this_thread::get_id();
+  }
+  call(watcher, *change);
+  {
+    const std::lock_guard lock(mutex_);
+    if (!closed_) watcher_ = std::move(watcher);
+  }
+  // A closed channel's watcher goes before close() returns elsewhere, together with what it
+  // captured.
+  watcher = nullptr;
+  const std::lock_guard lock(mutex_);
+  caller_ = std::thread::id();
+  returned_.notify_all();
+}
+
+void WatchChannel::call(PeerWatcher& watcher, const PeerChange& change) noexcept {
+  try {
+    watcher(change);
+  } catch (const std::exception& exception) {
+    VELO_LOG_ERROR(discovery, "a watcher threw", {"what", exception.what()});
+  } catch (...) {
+    VELO_LOG_ERROR(discovery, "a watcher threw");
+  }
+}
+
+void WatchChannel::close() noexcept {
+  PeerWatcher watcher;
+  std::unique_lock lock(mutex_);
+  closed_ = true;
+  pending_.clear();
+  watcher = std::move(watcher_);
+  if (Executor::current() == &executor_ && caller_ != std::this_thread::get_id()) {
+    returned_.wait(lock, [this] { return caller_ == std::thread::id(); });
+  }
+  lock.unlock();
+}
+
+}  // namespace velo::discovery
