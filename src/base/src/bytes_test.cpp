@@ -137,6 +137,7 @@ TEST(Bytes, ManyThreadsShareABlockAndTheLastOneFreesIt) {
   Bytes shared = Bytes::share(std::move(owner), contents);
   {
     std::vector<std::jthread> threads;
+    threads.reserve(4);
     for (std::size_t t = 0; t < 4; ++t) {
       threads.emplace_back([mine = shared, t] {
         std::vector<Bytes> kept;

@@ -7,6 +7,7 @@
 
 #include <algorithm>
 #include <chrono>
+#include <cmath>
 #include <cstdint>
 #include <random>
 #include <vector>
@@ -73,7 +74,7 @@ TEST(Histogram, PercentilesAreWithinHalfAPercentOfTheSortedValues) {
   }
   std::sort(values.begin(), values.end());
   for (const double percent : {0.1, 1.0, 10.0, 50.0, 90.0, 99.0, 99.9, 99.99}) {
-    const auto rank = static_cast<std::size_t>(percent / 100 * 100'000 + 0.5);
+    const auto rank = static_cast<std::size_t>(std::lround(percent / 100 * 100'000));
     const auto exact = static_cast<double>(values[rank - 1]);
     EXPECT_NEAR(static_cast<double>(histogram.percentile(percent)), exact, exact * 0.005)
         << percent;

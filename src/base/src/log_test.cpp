@@ -27,10 +27,11 @@ using testing::IsEmpty;
 
 /// Every test starts from the initial settings and leaves them behind.
 class Log : public testing::Test {
- protected:
+ public:
   Log() { reset(); }
   ~Log() override { reset(); }
 
+ protected:
   static void reset() {
     ::unsetenv("VELO_LOG");
     ::unsetenv("VELO_LOG_FORMAT");
@@ -302,6 +303,7 @@ TEST_F(Log, ManyThreadsLogWhileSettingsChange) {
   const log::Capture capture;
   {
     std::vector<std::jthread> writers;
+    writers.reserve(threads);
     for (int t = 0; t < threads; ++t) {
       writers.emplace_back([t] {
         for (int i = 0; i < lines; ++i) VELO_LOG_ERROR(base, "line", {"t", t}, {"i", i});

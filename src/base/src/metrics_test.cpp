@@ -81,6 +81,7 @@ TEST(Metrics, EachThreadsAdditionsCountMoreThreadsThanStripesToo) {
     // All hold their stripe at once, so the last ones have to share.
     std::atomic<std::size_t> ready{0};
     std::vector<std::jthread> adders;
+    adders.reserve(threads);
     for (std::size_t t = 0; t < threads; ++t) {
       adders.emplace_back([&] {
         counter->add();

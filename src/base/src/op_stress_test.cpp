@@ -6,7 +6,7 @@
 
 #include <velo/base/task.hpp>
 
-#include "test_executors.hpp"
+#include "testing/test_executors.hpp"
 
 #include <gtest/gtest.h>
 
@@ -75,9 +75,11 @@ class Stress {
   void run() {
     {
       std::vector<std::jthread> producers;
+      producers.reserve(2);
       for (std::size_t p = 0; p < 2; ++p) producers.emplace_back([this, p] { produce(p); });
       {
         std::vector<std::jthread> consumers;
+        consumers.reserve(2);
         for (std::size_t c = 0; c < 2; ++c) consumers.emplace_back([this, c] { consume(c); });
       }
       for (Inbox& inbox : inboxes_) inbox.put(nullptr);

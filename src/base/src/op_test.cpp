@@ -1,20 +1,16 @@
 // SPDX-License-Identifier: Apache-2.0
-// Tests of Op and Promise: each way to consume one, where continuations run, and what cancels.
+// Tests of Op: each way to consume one, where continuations run, and what cancels.
 
 #include <velo/base/op.hpp>
 
-#include <velo/base/task.hpp>
-
-#include "test_executors.hpp"
+#include "testing/test_executors.hpp"
 
 #include <gtest/gtest.h>
 
 #include <algorithm>
 #include <array>
-#include <functional>
 #include <memory>
 #include <optional>
-#include <string>
 #include <thread>
 #include <utility>
 #include <vector>
@@ -22,7 +18,6 @@
 namespace velo::op_test {
 
 using test_executors::ManualExecutor;
-using test_executors::ThreadExecutor;
 
 TEST(Op, AReadyOneIsDoneAndGivesItsResult) {
   ManualExecutor executor;
@@ -145,7 +140,7 @@ struct Chain {
   void build(std::size_t length) {
     for (std::size_t i = 0; i < length; ++i) promises.emplace_back(executor);
     for (std::size_t i = 0; i < length; ++i) {
-      promises[i].op().then(executor, [this, i](Result<int>) {
+      promises[i].op().then(executor, [this, i](const Result<int>&) {
         deepest = std::max(deepest, ++depth);
         ++ran;
         if (i + 1 < promises.size()) promises[i + 1].set(0);
@@ -254,154 +249,6 @@ TEST(Op, MovingOneMovesTheOperation) {
   promise.set(1);
   EXPECT_EQ(*std::move(second).get(), 1);
   EXPECT_EQ(*std::move(first).get(), 2);
-}
-
-TEST(Promise, TheFirstToSetWins) {
-  ManualExecutor executor;
-  Promise<int> promise(executor);
-  Op<int> op = promise.op();
-  EXPECT_FALSE(promise.ended());
-  EXPECT_TRUE(promise.set(1));
-  EXPECT_TRUE(promise.ended());
-  EXPECT_FALSE(promise.set(2));
-  EXPECT_FALSE(promise.set(make_error(Errc::io)));
-  EXPECT_EQ(*std::move(op).get(), 1);
-}
-
-TEST(Promise, DroppingItEndsTheOperation) {
-  ManualExecutor executor;
-  std::optional<Op<int>> waiting;
-  bool continued = false;
-  {
-    Promise<int> first(executor);
-    waiting.emplace(first.op());
-    Promise<int> second(executor);
-    second.op().then(
-        [&continued](Result<int> result) { continued = result.error().is(Errc::cancelled); });
-  }
-  EXPECT_TRUE(std::move(*waiting).get().error().is(Errc::cancelled));
-  executor.run_all();
-  EXPECT_TRUE(continued);
-}
-
-TEST(Promise, NeedsNoOpAndMayBeMoved) {
-  ManualExecutor executor;
-  {
-    const Promise<int> unused(executor);
-  }
-  {
-    Promise<int> set_for_nobody(executor);
-    set_for_nobody.set(1);
-  }
-  Promise<int> first(executor);
-  Op<int> op = first.op();
-  Promise<int> second(std::move(first));
-  Promise<int> third(executor);
-  third = std::move(second);
-  third.set(4);
-  EXPECT_EQ(*std::move(op).get(), 4);
-}
-
-TEST(Promise, MayOutliveItsOpAndTheOtherWayRound) {
-  ManualExecutor executor;
-  std::optional<Promise<std::string>> promise(std::in_place, executor);
-  std::optional<Op<std::string>> op(promise->op());
-  promise->set(std::string(100, 'r'));
-  promise.reset();
-  EXPECT_EQ(std::move(*op).get()->size(), 100U);
-
-  promise.emplace(executor);
-  op.emplace(promise->op());
-  op.reset();
-  promise->set("nobody reads this");
-}
-
-static Task<int> await_one(Promise<int>* promise, int* steps) {
-  ++*steps;
-  auto op = promise->op();
-  const Result<int> result = co_await op;
-  ++*steps;
-  co_return result.value_or(-1);
-}
-
-TEST(OpAwait, ResumesOnTheExecutorThatAwaited) {
-  ManualExecutor callbacks;
-  ManualExecutor callers;
-  Promise<int> promise(callbacks);
-  int steps = 0;
-  int got = 0;
-  post(callers,
-       [&] { start(await_one(&promise, &steps), [&got](Result<int> result) { got = *result; }); });
-  callers.run_all();
-  EXPECT_EQ(steps, 1);
-  promise.set(9);
-  EXPECT_EQ(steps, 1) << "not on the thread that ended it";
-  EXPECT_EQ(callers.run_all(), 1U);
-  EXPECT_EQ(got, 9);
-}
-
-TEST(OpAwait, WithoutAnExecutorItResumesOnTheCallbackExecutor) {
-  ManualExecutor callbacks;
-  Promise<int> promise(callbacks);
-  int steps = 0;
-  int got = 0;
-  start(await_one(&promise, &steps), [&got](Result<int> result) { got = *result; });
-  promise.set(9);
-  EXPECT_EQ(callbacks.run_all(), 1U);
-  EXPECT_EQ(got, 9);
-}
-
-TEST(OpAwait, ADoneOneDoesNotSuspend) {
-  ManualExecutor executor;
-  Promise<int> promise(executor);
-  promise.set(3);
-  int steps = 0;
-  int got = 0;
-  start(await_one(&promise, &steps), [&got](Result<int> result) { got = *result; });
-  EXPECT_EQ(got, 3);
-}
-
-TEST(OpAwait, DestroyingTheSuspendedCoroutineCancels) {
-  ManualExecutor executor;
-  Promise<int> promise(executor);
-  int cancels = 0;
-  promise.on_cancel([&cancels]() noexcept { ++cancels; });
-  int steps = 0;
-  {
-    Task<int> task = await_one(&promise, &steps);
-    const auto frame = task.release();
-    frame.resume();
-    EXPECT_EQ(steps, 1);
-    EXPECT_EQ(cancels, 0);
-    frame.destroy();
-  }
-  EXPECT_EQ(cancels, 1);
-  promise.set(1);
-  EXPECT_EQ(executor.run_all(), 0U);
-  EXPECT_EQ(steps, 1);
-}
-
-TEST(InlineExecutor, RunsAtOnce) {
-  bool ran = false;
-  post(inline_executor(), [&ran] { ran = true; });
-  EXPECT_TRUE(ran);
-}
-
-TEST(Executor, ScopesNestAndBelongToTheirThread) {
-  ManualExecutor outer;
-  ManualExecutor inner;
-  EXPECT_EQ(Executor::current(), nullptr);
-  {
-    const Executor::Scope first(&outer);
-    EXPECT_EQ(Executor::current(), &outer);
-    {
-      const Executor::Scope second(&inner);
-      EXPECT_EQ(Executor::current(), &inner);
-      std::jthread([] { EXPECT_EQ(Executor::current(), nullptr); }).join();
-    }
-    EXPECT_EQ(Executor::current(), &outer);
-  }
-  EXPECT_EQ(Executor::current(), nullptr);
 }
 
 /// Lives as long as its thread, and uses operations when the pools of the thread are already gone.

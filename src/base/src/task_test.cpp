@@ -6,7 +6,7 @@
 
 #include <velo/base/op.hpp>
 
-#include "test_executors.hpp"
+#include "testing/test_executors.hpp"
 
 #include <gtest/gtest.h>
 

@@ -38,44 +38,47 @@ class Field {
   enum class Kind : std::uint8_t { text, boolean, integer, natural, real, duration, error };
 
   Field(std::string_view key, std::string_view value) noexcept
-      : key_(key), kind_(Kind::text), text_(value) {}
+      : key_(key), kind_(Kind::text), value_{.text = value} {}
   Field(std::string_view key, std::same_as<bool> auto value) noexcept
-      : key_(key), kind_(Kind::boolean), natural_(value ? 1 : 0) {}
+      : key_(key), kind_(Kind::boolean), value_{.natural = value ? 1U : 0U} {}
   Field(std::string_view key, std::signed_integral auto value) noexcept
-      : key_(key), kind_(Kind::integer), integer_(value) {}
+      : key_(key), kind_(Kind::integer), value_{.integer = value} {}
   template <std::unsigned_integral T>
     requires(!std::same_as<T, bool>)
   Field(std::string_view key, T value) noexcept
-      : key_(key), kind_(Kind::natural), natural_(value) {}
-  Field(std::string_view key, double value) noexcept : key_(key), kind_(Kind::real), real_(value) {}
+      : key_(key), kind_(Kind::natural), value_{.natural = value} {}
+  Field(std::string_view key, double value) noexcept
+      : key_(key), kind_(Kind::real), value_{.real = value} {}
   template <class Rep, class Period>
   Field(std::string_view key, std::chrono::duration<Rep, Period> value) noexcept
       : key_(key),
         kind_(Kind::duration),
-        integer_(std::chrono::duration_cast<Duration>(value).count()) {}
+        value_{.integer = std::chrono::duration_cast<Duration>(value).count()} {}
   Field(std::string_view key, const Error& value) noexcept
-      : key_(key), kind_(Kind::error), error_(&value) {}
+      : key_(key), kind_(Kind::error), value_{.error = &value} {}
 
   std::string_view key() const noexcept { return key_; }
   Kind kind() const noexcept { return kind_; }
-  std::string_view text() const noexcept { return text_; }
-  bool boolean() const noexcept { return natural_ != 0; }
-  std::int64_t integer() const noexcept { return integer_; }
-  std::uint64_t natural() const noexcept { return natural_; }
-  double real() const noexcept { return real_; }
-  Duration duration() const noexcept { return Duration(integer_); }
-  const Error& error() const noexcept { return *error_; }
+  std::string_view text() const noexcept { return value_.text; }
+  bool boolean() const noexcept { return value_.natural != 0; }
+  std::int64_t integer() const noexcept { return value_.integer; }
+  std::uint64_t natural() const noexcept { return value_.natural; }
+  double real() const noexcept { return value_.real; }
+  Duration duration() const noexcept { return Duration(value_.integer); }
+  const Error& error() const noexcept { return *value_.error; }
 
  private:
+  union Value {
+    std::string_view text;
+    std::int64_t integer;
+    std::uint64_t natural;
+    double real;
+    const Error* error;
+  };
+
   std::string_view key_;
   Kind kind_;
-  union {
-    std::string_view text_;
-    std::int64_t integer_;
-    std::uint64_t natural_;
-    double real_;
-    const Error* error_;
-  };
+  Value value_;
 };
 
 /// Sets levels from "info,messenger=debug": a bare level is every room's, room=level is one room's,

@@ -248,13 +248,13 @@ struct PromiseState final : OpState {
 
   static void on_cancel(OpState& state) noexcept {
     auto& self = static_cast<PromiseState&>(state);
-    if (std::exchange(self.cancel_asked_, true)) return;
-    if (!self.claimed_.load(std::memory_order_acquire) && self.on_cancel_) self.on_cancel_();
+    if (std::exchange(self.cancel_asked, true)) return;
+    if (!self.claimed.load(std::memory_order_acquire) && self.cancel_hook) self.cancel_hook();
   }
   static void on_recycle(OpState& state) noexcept {
     static_assert(alignof(PromiseState) <= __STDCPP_DEFAULT_NEW_ALIGNMENT__, "pooled nodes");
     auto& self = static_cast<PromiseState&>(state);
-    if (self.references_.fetch_sub(1, std::memory_order_acq_rel) == 1) delete &self;
+    if (self.references.fetch_sub(1, std::memory_order_acq_rel) == 1) delete &self;
   }
   static constexpr Table table{&on_cancel, &on_recycle};
 
@@ -264,12 +264,12 @@ struct PromiseState final : OpState {
   using OpState::publish;
   using OpState::reset;
 
-  std::atomic<std::uint32_t> references_{2};
-  std::atomic<bool> claimed_{false};
-  bool has_consumer_ = false;
-  bool cancel_asked_ = false;  ///< the consumer's own
-  std::optional<Result<T>> result_;
-  std::move_only_function<void() noexcept> on_cancel_;
+  std::atomic<std::uint32_t> references{2};
+  std::atomic<bool> claimed{false};
+  bool has_consumer = false;
+  bool cancel_asked = false;  ///< the consumer's own
+  std::optional<Result<T>> result;
+  std::move_only_function<void() noexcept> cancel_hook;
 };
 
 }  // namespace base_detail
@@ -292,32 +292,32 @@ class Promise {
   ~Promise() {
     if (state_ == nullptr) return;
     set(make_error(Errc::cancelled, "the operation's producer went away"));
-    if (!state_->has_consumer_) state_->release_consumer();
+    if (!state_->has_consumer) state_->release_consumer();
     base_detail::PromiseState<T>::on_recycle(*state_);
   }
 
   /// The one Op of this promise; call once, before set() can run elsewhere.
   Op<T> op() noexcept {
-    state_->has_consumer_ = true;
+    state_->has_consumer = true;
     return Op<T>(*state_, [](OpState& state) -> Result<T> {
-      return std::move(*static_cast<base_detail::PromiseState<T>&>(state).result_);
+      return std::move(*static_cast<base_detail::PromiseState<T>&>(state).result);
     });
   }
 
   /// Runs once (on the cancelling thread) when the consumer cancels or drops before the end; it
   /// should lead to set(). Set before op().
   void on_cancel(std::move_only_function<void() noexcept> hook) {
-    state_->on_cancel_ = std::move(hook);
+    state_->cancel_hook = std::move(hook);
   }
 
   /// False if the operation had already ended; then `result` is dropped.
   bool set(Result<T> result) noexcept {
-    if (state_->claimed_.exchange(true, std::memory_order_acq_rel)) return false;
-    state_->result_.emplace(std::move(result));
+    if (state_->claimed.exchange(true, std::memory_order_acq_rel)) return false;
+    state_->result.emplace(std::move(result));
     state_->publish();
     return true;
   }
-  bool ended() const noexcept { return state_->claimed_.load(std::memory_order_acquire); }
+  bool ended() const noexcept { return state_->claimed.load(std::memory_order_acquire); }
 
  private:
   base_detail::PromiseState<T>* state_;
