@@ -287,7 +287,15 @@ void Impl::on_link_closed(Link& link, const Error& reason) {
       const auto found = shards_[i].ready.find(link.peer);
       if (found != shards_[i].ready.end() && found->second == &link) shards_[i].ready.erase(found);
     }
-    if (const auto peer = find_peer(link.peer)) link_lost(peer, link);
+  }
+  if (const auto peer = link.peer.valid() ? find_peer(link.peer) : nullptr) {
+    if (link.dialed()) {
+      link_lost(peer, link);
+    } else {
+      const std::lock_guard lock(peer->mutex);
+      if (peer->greeted_links > 0) --peer->greeted_links;
+    }
+    forget_if_unused(peer);
   }
   link.stop_all_inbound();
   const std::uint64_t written = link.connection().written();

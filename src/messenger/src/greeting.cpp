@@ -94,7 +94,7 @@ void Impl::resolve(std::shared_ptr<Peer> peer) {
       return impl->fail_attempt(
           peer, attempt, make_error(Errc::unknown_peer, "discovery answered for another peer"));
     }
-    if (auto registered = impl->register_peer(*found, false); !registered) {
+    if (auto registered = impl->register_peer(*found, PeerSource::discovery); !registered) {
       return impl->fail_attempt(peer, attempt, registered.error());
     }
     {
@@ -277,6 +277,7 @@ void Impl::fail_attempt(const std::shared_ptr<Peer>& peer, std::uint64_t attempt
   VELO_LOG_DEBUG(messenger, "peer not reached", {"worker", peer->worker.to_string()},
                  {"error", error.to_string()});
   fail_pending(std::move(pending), error);
+  forget_if_unused(peer);
 }
 
 void Impl::fail_pending(std::deque<PendingSend> pending, const Error& error) {

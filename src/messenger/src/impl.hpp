@@ -89,7 +89,10 @@ class Impl final : public CallTableEvents,
                          ByteSpan header, const Bytes& payload);
 
   // --- peers.cpp
-  Result<void> register_peer(const PeerInfo& peer, bool from_hello);
+  enum class PeerSource : std::uint8_t { user, discovery, hello };
+  Result<void> register_peer(const PeerInfo& peer, PeerSource source);
+  /// Drops a peer that the user did not register and that nothing refers to any longer.
+  void forget_if_unused(const std::shared_ptr<Peer>& peer);
   Result<void> unregister_peer(const InstanceId& id);
   std::vector<PeerInfo> peers() const;
   std::optional<InstanceId> instance_of(WorkerId worker) const;

@@ -118,7 +118,7 @@ std::vector<std::string> Messenger::list_local_handlers() const {
 }
 
 Result<void> Messenger::register_peer(const PeerInfo& peer) {
-  return impl_->register_peer(peer, false);
+  return impl_->register_peer(peer, messenger::Impl::PeerSource::user);
 }
 Result<void> Messenger::unregister_peer(const InstanceId& peer) {
   return impl_->unregister_peer(peer);

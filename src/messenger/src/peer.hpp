@@ -49,6 +49,10 @@ struct Peer {
   WorkerId worker;
   bool has_address = false;
   bool removed = false;
+  /// Registered by the user. All others are forgotten once no connection of either direction is
+  /// left, so that peers that come and go leave nothing behind.
+  bool registered = false;
+  std::size_t greeted_links = 0;  ///< accepted connections on which this peer introduced itself
   State state = State::idle;
   std::uint64_t attempt = 0;   ///< dials so far; a late answer of an earlier one is ignored
   std::shared_ptr<Link> link;  ///< set while greeting and ready

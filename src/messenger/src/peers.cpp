@@ -57,7 +57,8 @@ std::vector<transport::Transport*> Impl::candidates_for(const WorkerAddress& add
   return candidates;
 }
 
-Result<void> Impl::register_peer(const PeerInfo& info, bool from_hello) {
+Result<void> Impl::register_peer(const PeerInfo& info, PeerSource source) {
+  const bool from_hello = source == PeerSource::hello;
   if (!info.instance_id.valid()) {
     return velo::make_error(velo::Errc::invalid_argument, "the instance id is nil");
   }
@@ -79,6 +80,8 @@ Result<void> Impl::register_peer(const PeerInfo& info, bool from_hello) {
   const std::shared_ptr<Peer> peer = found->second;
   by_instance_.emplace(info.instance_id, peer);
   const std::lock_guard peer_lock(peer->mutex);
+  if (source == PeerSource::user) peer->registered = true;
+  if (from_hello) ++peer->greeted_links;
   if (peer->has_address && !peer->info.address.empty()) {
     if (peer->info.address == info.address || from_hello)
       return {};  // a greeting overrides nothing
@@ -116,6 +119,18 @@ Result<void> Impl::unregister_peer(const InstanceId& id) {
         transport::make_error(transport::Errc::closed_locally, "the peer was unregistered"));
   }
   return {};
+}
+
+void Impl::forget_if_unused(const std::shared_ptr<Peer>& peer) {
+  const std::unique_lock lock(peers_mutex_);
+  const std::lock_guard peer_lock(peer->mutex);
+  if (peer->registered || peer->removed || peer->greeted_links > 0 ||
+      peer->state != Peer::State::idle || !peer->pending.empty()) {
+    return;
+  }
+  peer->removed = true;
+  by_worker_.erase(peer->worker);
+  by_instance_.erase(peer->info.instance_id);
 }
 
 Result<std::shared_ptr<Peer>> Impl::peer_for(const CallSpec& spec) {

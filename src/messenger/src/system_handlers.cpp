@@ -34,10 +34,17 @@ void Impl::handle_hello(Link& link, const protocol::RequestHeader& header, ByteS
     return reply_error(link, header,
                        make_error(Errc::bad_request, "the greeting's ids do not belong together"));
   }
-  if (auto registered = register_peer(info, true); !registered) {
-    return reply_error(link, header, make_error(Errc::overloaded, registered.error().to_string()));
+  if (link.peer.valid() && link.peer != info.instance_id) {
+    return reply_error(link, header,
+                       make_error(Errc::bad_request, "this connection greeted as somebody else"));
   }
-  link.peer = info.instance_id;
+  if (!link.peer.valid()) {
+    if (auto registered = register_peer(info, PeerSource::hello); !registered) {
+      return reply_error(link, header,
+                         make_error(Errc::overloaded, registered.error().to_string()));
+    }
+    link.peer = info.instance_id;
+  }
   if (extensions_) link.agreement = agree(offer_, request->offer);
   HandlersResponse response;
   response.handlers = handlers_.names();
