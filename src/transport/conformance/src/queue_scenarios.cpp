@@ -136,7 +136,8 @@ static void a_blocked_connection_takes_frames_from_everybody(Stage& stage) {
   bytes += sent.load();
   peer->read();
   ASSERT_TRUE(stage.wait([&] { return peer->read_bytes == bytes; }));
-  EXPECT_EQ(server.connection->queued(), 0U);
+  const Connection& connection = *server.connection;
+  EXPECT_TRUE(stage.wait([&] { return connection.queued() == 0; }));
 }
 
 static void unwritten_frames_never_left(Stage& stage) {

@@ -1,0 +1,102 @@
+// SPDX-License-Identifier: Apache-2.0
+// Framing: a stream cut into arbitrary turns and reads gives the same frames, and the same fault,
+// as parsing it whole. The input is [u16 cuts][cuts bytes that say how long the pieces are][the
+// stream].
+
+#include <velo/base/bytes.hpp>
+#include <velo/transport/framing.hpp>
+#include <velo/transport/limits.hpp>
+
+#include "frame_reader.hpp"
+
+#include <algorithm>
+#include <cstddef>
+#include <cstdint>
+#include <cstdlib>
+#include <string>
+#include <string_view>
+#include <vector>
+
+namespace velo::transport::transport_framing_fuzz {
+
+struct Frame {
+  FrameType type;
+  std::string header;
+  std::string payload;
+  friend bool operator==(const Frame&, const Frame&) = default;
+};
+
+struct Outcome {
+  std::vector<Frame> frames;
+  FrameFault fault = FrameFault::none;
+};
+
+static void require(bool condition) {
+  if (!condition) std::abort();
+}
+
+static Outcome parse_whole(ByteSpan stream) {
+  Outcome outcome;
+  FrameParser parser(stream);
+  for (;;) {
+    const FrameParser::Status status = parser.next();
+    if (status == FrameParser::Status::malformed) outcome.fault = parser.fault();
+    if (status == FrameParser::Status::incomplete) require(parser.missing_bytes() > 0);
+    if (status != FrameParser::Status::frame) return outcome;
+    outcome.frames.push_back({parser.type(), std::string(as_text(parser.header())),
+                              std::string(as_text(parser.payload()))});
+    // What was parsed is what encoding gives.
+    std::vector<std::byte> again(parser.frame_bytes());
+    encode_frame(again, {parser.type(), parser.header(), parser.payload()});
+    require(as_text(again) == as_text(parser.rest().first(again.size())));
+  }
+}
+
+static Outcome parse_in_pieces(ByteSpan stream, ByteSpan cuts) {
+  Outcome outcome;
+  FrameReader reader;
+  std::vector<std::byte> scratch(limits::read_buffer_bytes);
+  std::size_t cut = 0;
+  const auto piece = [&]() -> std::size_t {
+    if (cuts.empty()) return SIZE_MAX;
+    const auto value = std::to_integer<std::size_t>(cuts[cut++ % cuts.size()]);
+    return value < 128 ? value + 1 : (value - 127) * 1500;
+  };
+  while (!stream.empty()) {
+    reader.begin(scratch);
+    // The high bit of a first piece decides how many reads a turn has.
+    for (std::size_t reads = 1 + piece() % 3; reads > 0 && !stream.empty(); --reads) {
+      const std::span<std::byte> space = reader.space();
+      require(!space.empty());
+      const std::size_t count = std::min({stream.size(), space.size(), piece()});
+      std::copy_n(stream.begin(), count, space.begin());
+      stream = stream.subspan(count);
+      outcome.fault = reader.commit(count, [&](const InFrame& frame) {
+        outcome.frames.push_back({frame.type(), std::string(as_text(frame.header())),
+                                  frame.retain_payload().to_string()});
+        return true;
+      });
+      if (outcome.fault != FrameFault::none) return outcome;
+    }
+    reader.park();
+    require(reader.held_bytes() <=
+            preamble_bytes + velo::limits::frame_bytes_max + FrameReader::block_slack_bytes + 512);
+  }
+  return outcome;
+}
+
+}  // namespace velo::transport::transport_framing_fuzz
+
+extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
+  namespace fuzz = velo::transport::transport_framing_fuzz;
+  const velo::ByteSpan input(reinterpret_cast<const std::byte*>(data), size);
+  if (size < 2) return 0;
+  const std::size_t wanted = data[0] | (std::size_t{data[1]} << 8U);
+  const std::size_t cuts = std::min(wanted, size - 2);
+  const velo::ByteSpan stream = input.subspan(2 + cuts);
+  const fuzz::Outcome whole = fuzz::parse_whole(stream);
+  const fuzz::Outcome pieces = fuzz::parse_in_pieces(stream, input.subspan(2, cuts));
+  fuzz::require(whole.frames == pieces.frames);
+  fuzz::require(whole.fault == pieces.fault);
+  return 0;
+}
