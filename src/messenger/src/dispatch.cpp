@@ -5,34 +5,17 @@
 
 #include <velo/base/log.hpp>
 
-#include <charconv>
-
 namespace velo::messenger {
 
 namespace dispatch_detail {
-
-/// "room.value.retry" of a peer of ours; nullopt when it is not that.
-static std::optional<Error> parse_exact(std::string_view text, std::string context) {
-  unsigned parts[3] = {};
-  const char* at = text.data();
-  const char* const end = at + text.size();
-  for (unsigned& part : parts) {
-    const auto [next, code] = std::from_chars(at, end, part);
-    if (code != std::errc()) return std::nullopt;
-    at = next != end && *next == '.' ? next + 1 : next;
-  }
-  if (parts[0] > 63 || parts[1] > UINT16_MAX || parts[2] > 2) return std::nullopt;
-  return Error(ErrorCode{static_cast<Room>(parts[0]), static_cast<std::uint16_t>(parts[1])},
-               static_cast<Retry>(parts[2]), std::move(context));
-}
 
 static Error error_of(std::uint8_t outcome, ByteSpan headers, ByteSpan payload, bool extensions) {
   std::string context(as_text(payload));
   if (extensions && !headers.empty()) {
     if (const auto decoded = protocol::decode_headers(headers)) {
-      const auto exact = decoded->find("velo-error");
+      const auto exact = decoded->find(protocol::error_header_name);
       if (exact != decoded->end()) {
-        if (auto error = parse_exact(exact->second, context)) return *error;
+        if (auto error = protocol::decode_error(exact->second, context)) return *error;
       }
     }
   }

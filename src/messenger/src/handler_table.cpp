@@ -46,8 +46,9 @@ const Handler* HandlerTable::find(std::string_view name) const noexcept {
 
 Result<void> HandlerTable::add(Handler handler, bool system) {
   const std::string& name = handler.name();
-  if (name.empty() || name.size() > protocol::name_bytes_max) {
-    return velo::make_error(velo::Errc::invalid_argument, "a handler's name has 1 to 65,535 bytes");
+  if (!protocol::valid_name(name)) {
+    return velo::make_error(velo::Errc::invalid_argument,
+                            "a handler's name has 1 to 65,535 bytes of UTF-8");
   }
   if (!system && name.front() == '_') {
     return make_error(Errc::reserved_name,

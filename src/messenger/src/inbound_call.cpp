@@ -6,7 +6,6 @@
 #include "impl.hpp"
 
 #include <array>
-#include <charconv>
 
 namespace velo::messenger {
 
@@ -111,12 +110,6 @@ struct ReplyParts {
   Bytes payload;
 };
 
-static std::string exact_code(const Error& error) {
-  return std::to_string(static_cast<unsigned>(error.code().room)) + "." +
-         std::to_string(error.code().value) + "." +
-         std::to_string(static_cast<unsigned>(error.retry()));
-}
-
 static ReplyParts of_error(const Error& error, const Agreement& agreement, Headers headers) {
   ReplyParts parts;
   parts.payload = Bytes::copy(error.context().empty() ? error.to_string() : error.context());
@@ -125,7 +118,12 @@ static ReplyParts of_error(const Error& error, const Agreement& agreement, Heade
   if (ours) parts.outcome = static_cast<std::uint8_t>(error.code().value);
   if (!agreement.status) return parts;
   parts.headers = std::move(headers);
-  if (!ours) parts.headers.insert_or_assign("velo-error", exact_code(error));
+  const bool usual =
+      ours && make_error(static_cast<Errc>(error.code().value)).retry() == error.retry();
+  if (!usual) {
+    parts.headers.insert_or_assign(std::string(protocol::error_header_name),
+                                   protocol::encode_error(error));
+  }
   return parts;
 }
 

@@ -22,8 +22,9 @@ std::optional<Error> Impl::check_spec(const CallSpec& spec) const {
   if (spec.has_instance == spec.has_worker) {
     return make_error(Errc::no_target, "name either an instance or a worker as the target");
   }
-  if (spec.handler.empty() || spec.handler.size() > protocol::name_bytes_max) {
-    return velo::make_error(velo::Errc::invalid_argument, "a handler's name has 1 to 65,535 bytes");
+  if (!protocol::valid_name(spec.handler)) {
+    return velo::make_error(velo::Errc::invalid_argument,
+                            "a handler's name has 1 to 65,535 bytes of UTF-8");
   }
   if (!spec.system && spec.handler.front() == '_') {
     return make_error(Errc::reserved_name, "names starting with _ are velo's own");
