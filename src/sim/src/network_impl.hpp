@@ -1,0 +1,148 @@
+// SPDX-License-Identifier: Apache-2.0
+// A node's network: what listens, attempts to connect, and sends datagrams. Established streams are
+// Connection's.
+// Threading: the simulation's thread only.
+#pragma once
+
+#include <velo/base/network.hpp>
+
+#include "connection.hpp"
+#include "core.hpp"
+#include "executors.hpp"
+
+#include <cstdint>
+#include <map>
+#include <memory>
+#include <optional>
+#include <string>
+#include <vector>
+
+namespace velo::sim::detail {
+
+class ListenerState final : public Resource {
+ public:
+  ListenerState(Core& core, NodeImpl& node, ShardImpl& shard, Endpoint local,
+                const ListenOptions& options, StreamHandler on_accept);
+
+  const Endpoint& local() const noexcept { return local_; }
+  NodeImpl& node() const noexcept { return node_; }
+  ShardImpl& shard() const noexcept { return shard_; }
+  bool backlog_full() const noexcept { return waiting_ >= backlog_; }
+  std::size_t window_bytes() const noexcept { return window_bytes_; }
+
+  /// A connection is established in the kernel and waits for its turn.
+  void offer(Connection& connection);
+  /// Its turn has come; without `run` the node crashed before.
+  void accept(Connection& connection, bool run);
+  void close() noexcept;
+  void node_crashed(NodeImpl& node, bool silent) override;
+  void simulation_ended() override { close(); }
+
+ private:
+  NodeImpl& node_;
+  ShardImpl& shard_;
+  Endpoint local_;
+  StreamHandler on_accept_;
+  int backlog_;
+  int waiting_ = 0;
+  std::size_t window_bytes_;
+  bool closed_ = false;
+};
+
+/// One attempt to connect: SYN out, SYN-ACK back, both repeated while the path is blocked, until
+/// done or out of time.
+class Attempt final : public Resource, private Ready {
+ public:
+  Attempt(Core& core, NodeImpl& node, ShardImpl& shard, Endpoint remote,
+          const ConnectOptions& options, StreamHandler done);
+  void begin();
+  void abandon() noexcept;
+  void node_crashed(NodeImpl& node, bool silent) override;
+  void simulation_ended() override { stop(); }
+
+ private:
+  enum class Phase : std::uint8_t { reaching, returning, refused, over };
+  struct Step final : Event {
+    explicit Step(Attempt& a) noexcept : attempt(a) {}
+    void fire() override;
+    Attempt& attempt;
+  };
+  struct Timeout final : Event {
+    explicit Timeout(Attempt& a) noexcept : attempt(a) {}
+    void fire() override;
+    Attempt& attempt;
+  };
+
+  void run() override;
+  void discard() override;
+  void reach();
+  void come_back();
+  void repeat_later();
+  void finish(Error error);
+  void stop() noexcept;
+  ListenerState* find_listener() const noexcept;
+  /// The node that answers: the listener's, or any of the machine; null for an address that nobody
+  /// has.
+  NodeImpl* peer() const noexcept;
+
+  NodeImpl& node_;
+  ShardImpl& shard_;
+  Endpoint remote_;
+  StreamHandler done_;
+  Duration timeout_;
+  std::size_t window_bytes_;
+  Step step_{*this};
+  Timeout timeout_event_{*this};
+  Ref<Connection> connection_;
+  std::optional<Error> error_;
+  std::int64_t repeat_after_;
+  Phase phase_ = Phase::reaching;
+};
+
+class DatagramState final : public Resource {
+ public:
+  DatagramState(Core& core, NodeImpl& node, ShardImpl& shard, Endpoint local,
+                DatagramHandler handler);
+  const Endpoint& local() const noexcept { return local_; }
+  IoResult send(const Endpoint& to, ByteSpan datagram);
+  /// False if the socket's buffer is full.
+  bool offer(Ready& datagram);
+  void receive(const Endpoint& from, ByteSpan datagram, bool run);
+  NodeImpl& node() const noexcept { return node_; }
+  void close() noexcept;
+  void node_crashed(NodeImpl& node, bool silent) override;
+  void simulation_ended() override { close(); }
+
+ private:
+  void put_on_the_wire(const Endpoint& to, Machine& machine, ByteSpan datagram);
+
+  NodeImpl& node_;
+  ShardImpl& shard_;
+  Endpoint local_;
+  DatagramHandler handler_;
+  int waiting_ = 0;
+  bool closed_ = false;
+};
+
+class NetworkImpl final : public Network {
+ public:
+  NetworkImpl(Core& core, NodeImpl& node) noexcept : core_(core), node_(node) {}
+
+  Result<std::unique_ptr<Listener>> listen(Shard& shard, const Endpoint& local,
+                                           const ListenOptions& options,
+                                           StreamHandler on_accept) override;
+  std::unique_ptr<Connecting> connect(Shard& shard, const Endpoint& remote,
+                                      const ConnectOptions& options, StreamHandler done) override;
+  Result<std::unique_ptr<DatagramSocket>> bind_datagram(Shard& shard, const Endpoint& local,
+                                                        DatagramHandler on_datagram) override;
+  std::vector<InterfaceAddress> interfaces() override;
+
+ private:
+  /// With a free port if none was asked for; an error if it is not the machine's address.
+  Result<Endpoint> claim(const Endpoint& local, bool datagram) const;
+
+  Core& core_;
+  NodeImpl& node_;
+};
+
+}  // namespace velo::sim::detail
