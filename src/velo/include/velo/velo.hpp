@@ -1,0 +1,152 @@
+// SPDX-License-Identifier: Apache-2.0
+// The one header of a program that uses velo: class Velo, which puts a node together (world,
+// transports, discovery, messenger), and every type that it works with. Not a second messenger:
+// each function hands on to the inner one. <velo/asio.hpp> is separate, for programs that use
+// Boost.Asio.
+// Threading: every function of Velo from any thread; a builder belongs to one.
+#pragma once
+
+#include <velo/base/bytes.hpp>
+#include <velo/base/error.hpp>
+#include <velo/base/ids.hpp>
+#include <velo/base/op.hpp>
+#include <velo/base/task.hpp>
+#include <velo/base/world.hpp>
+#include <velo/codec/describe.hpp>
+#include <velo/codec/json.hpp>
+#include <velo/codec/msgpack.hpp>
+#include <velo/discovery/backends/filesystem.hpp>
+#include <velo/discovery/backends/static.hpp>
+#include <velo/discovery/directory.hpp>
+#include <velo/discovery/discovery.hpp>
+#include <velo/messenger/messenger.hpp>
+#include <velo/runtime/real_world.hpp>
+#include <velo/transport/backends/inproc.hpp>
+#include <velo/transport/backends/tcp.hpp>
+#include <velo/transport/backends/uds.hpp>
+#include <velo/transport/transport.hpp>
+
+#include <cstddef>
+#include <functional>
+#include <memory>
+#include <string>
+#include <string_view>
+#include <utility>
+#include <vector>
+
+namespace velo {
+
+using discovery::PeerDiscovery;
+using runtime::RealWorld;
+using runtime::RuntimeOptions;
+using transport::Transport;
+
+class VeloBuilder;
+
+/// A node: a messenger with its transports, and the World they live in unless the builder was given
+/// one.
+class Velo {
+ public:
+  static VeloBuilder builder();
+
+  /// For the builder. `owned` may be empty; then `messenger` lives in a World that outlives it.
+  Velo(std::unique_ptr<RealWorld> owned, std::unique_ptr<Messenger> messenger) noexcept
+      : owned_world_(std::move(owned)), messenger_(std::move(messenger)) {}
+  Velo(const Velo&) = delete;
+  Velo& operator=(const Velo&) = delete;
+  /// As ~Messenger; then stops the World if it is the node's own. Never on one of that World's
+  /// threads. Every Op of the node has ended or was dropped before.
+  ~Velo() = default;
+
+  Messenger& messenger() noexcept { return *messenger_; }
+  World& world() const noexcept { return messenger_->world(); }
+
+  const InstanceId& instance_id() const noexcept { return messenger_->instance_id(); }
+  WorkerId worker_id() const noexcept { return messenger_->worker_id(); }
+  const PeerInfo& peer_info() const noexcept { return messenger_->peer_info(); }
+
+  Result<void> register_handler(Handler handler) {
+    return messenger_->register_handler(std::move(handler));
+  }
+  std::vector<std::string> list_local_handlers() const { return messenger_->list_local_handlers(); }
+
+  Result<void> register_peer(const PeerInfo& peer) { return messenger_->register_peer(peer); }
+  Result<void> unregister_peer(const InstanceId& peer) { return messenger_->unregister_peer(peer); }
+  std::vector<PeerInfo> peers() const { return messenger_->peers(); }
+
+  Send<void> am_send(std::string_view handler) { return messenger_->am_send(handler); }
+  Send<void> am_sync(std::string_view handler) { return messenger_->am_sync(handler); }
+  Send<Bytes> unary(std::string_view handler) { return messenger_->unary(handler); }
+  template <class R>
+  Send<R> typed_unary(std::string_view handler) {
+    return messenger_->typed_unary<R>(handler);
+  }
+
+  Op<std::vector<std::string>> available_handlers(const InstanceId& peer) {
+    return messenger_->available_handlers(peer);
+  }
+  Op<std::vector<std::string>> refresh_handlers(const InstanceId& peer) {
+    return messenger_->refresh_handlers(peer);
+  }
+  Op<void> wait_for_handler(const InstanceId& peer, std::string handler, Duration timeout) {
+    return messenger_->wait_for_handler(peer, std::move(handler), timeout);
+  }
+
+  Op<void> shutdown(ShutdownPolicy policy = ShutdownPolicy()) {
+    return messenger_->shutdown(policy);
+  }
+  Books books() const { return messenger_->books(); }
+
+ private:
+  std::unique_ptr<RealWorld> owned_world_;
+  std::unique_ptr<Messenger> messenger_;
+};
+
+/// Makes a discovery that lives in the node's World, which exists only once the node is built.
+using DiscoveryFactory = std::move_only_function<Result<std::shared_ptr<PeerDiscovery>>(World&)>;
+
+class [[nodiscard]] VeloBuilder {
+ public:
+  VeloBuilder();
+  VeloBuilder(VeloBuilder&&) noexcept;
+  VeloBuilder& operator=(VeloBuilder&&) noexcept;
+  ~VeloBuilder();
+
+  /// Transports in order of preference. Without any: TCP on loopback.
+  VeloBuilder& add_transport(std::unique_ptr<Transport> transport) &;
+  VeloBuilder&& add_transport(std::unique_ptr<Transport> transport) &&;
+
+  /// Announces the node there, and asks it for unknown peers. Several become one Directory, asked
+  /// in this order.
+  VeloBuilder& discovery(std::shared_ptr<PeerDiscovery> source) &;
+  VeloBuilder&& discovery(std::shared_ptr<PeerDiscovery> source) &&;
+  /// The same, made when the node is built; its error fails the build.
+  VeloBuilder& discovery(DiscoveryFactory factory) &;
+  VeloBuilder&& discovery(DiscoveryFactory factory) &&;
+  /// A FilesystemDiscovery over `directory`, for processes that see the same files.
+  VeloBuilder& filesystem_discovery(std::string directory, std::string cluster = "velo") &;
+  VeloBuilder&& filesystem_discovery(std::string directory, std::string cluster = "velo") &&;
+
+  /// `world` outlives the node and every Op of it. Without it the node makes a RealWorld of its
+  /// own.
+  VeloBuilder& world(World& world) &;
+  VeloBuilder&& world(World& world) &&;
+  /// For the node's own World; without effect when world() gave one.
+  VeloBuilder& runtime(const RuntimeOptions& options) &;
+  VeloBuilder&& runtime(const RuntimeOptions& options) &&;
+
+  /// Calls in flight at once; 1 to 65,535, which is the default.
+  VeloBuilder& calls_max(std::size_t calls) &;
+  VeloBuilder&& calls_max(std::size_t calls) &&;
+
+  /// Starts everything; the first part that does not start fails the build. Once.
+  Result<std::unique_ptr<Velo>> build();
+
+ private:
+  struct Parts;
+  std::unique_ptr<Parts> parts_;
+};
+
+inline VeloBuilder Velo::builder() { return {}; }
+
+}  // namespace velo

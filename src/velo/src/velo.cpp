@@ -1,0 +1,123 @@
+// SPDX-License-Identifier: Apache-2.0
+// Puts a node together from what its builder collected.
+
+#include <velo/velo.hpp>
+
+#include <optional>
+
+namespace velo {
+
+struct VeloBuilder::Parts {
+  std::vector<std::unique_ptr<Transport>> transports;
+  std::vector<DiscoveryFactory> discoveries;
+  World* world = nullptr;
+  RuntimeOptions runtime;
+  std::optional<std::size_t> calls_max;
+
+  Result<std::shared_ptr<PeerDiscovery>> make_discovery(World& in);
+};
+
+Result<std::shared_ptr<PeerDiscovery>> VeloBuilder::Parts::make_discovery(World& in) {
+  discovery::Directory::Sources sources;
+  for (DiscoveryFactory& make : discoveries) {
+    auto source = make(in);
+    if (!source) return source.error();
+    if (*source == nullptr) return make_error(Errc::invalid_argument, "a discovery is null");
+    sources.push_back(std::move(*source));
+  }
+  if (sources.empty()) return std::shared_ptr<PeerDiscovery>();
+  if (sources.size() == 1) return std::move(sources.front());
+  if (sources.size() > discovery::limits::sources_max) {
+    return make_error(Errc::invalid_argument, "too many discoveries for one directory");
+  }
+  return std::shared_ptr<PeerDiscovery>(
+      std::make_shared<discovery::Directory>(in.pool(), std::move(sources)));
+}
+
+VeloBuilder::VeloBuilder() : parts_(std::make_unique<Parts>()) {}
+VeloBuilder::VeloBuilder(VeloBuilder&&) noexcept = default;
+VeloBuilder& VeloBuilder::operator=(VeloBuilder&&) noexcept = default;
+VeloBuilder::~VeloBuilder() = default;
+
+VeloBuilder& VeloBuilder::add_transport(std::unique_ptr<Transport> transport) & {
+  parts_->transports.push_back(std::move(transport));
+  return *this;
+}
+VeloBuilder&& VeloBuilder::add_transport(std::unique_ptr<Transport> transport) && {
+  return std::move(add_transport(std::move(transport)));
+}
+
+VeloBuilder& VeloBuilder::discovery(std::shared_ptr<PeerDiscovery> source) & {
+  return discovery(
+      DiscoveryFactory([source = std::move(source)](
+                           World&) -> Result<std::shared_ptr<PeerDiscovery>> { return source; }));
+}
+VeloBuilder&& VeloBuilder::discovery(std::shared_ptr<PeerDiscovery> source) && {
+  return std::move(discovery(std::move(source)));
+}
+
+VeloBuilder& VeloBuilder::discovery(DiscoveryFactory factory) & {
+  parts_->discoveries.push_back(std::move(factory));
+  return *this;
+}
+VeloBuilder&& VeloBuilder::discovery(DiscoveryFactory factory) && {
+  return std::move(discovery(std::move(factory)));
+}
+
+VeloBuilder& VeloBuilder::filesystem_discovery(std::string directory, std::string cluster) & {
+  return discovery(
+      DiscoveryFactory([directory = std::move(directory), cluster = std::move(cluster)](
+                           World& world) -> Result<std::shared_ptr<PeerDiscovery>> {
+        auto made = ::velo::discovery::FilesystemDiscovery::create(world, directory, cluster);
+        if (!made) return made.error();
+        return std::shared_ptr<PeerDiscovery>(std::move(*made));
+      }));
+}
+VeloBuilder&& VeloBuilder::filesystem_discovery(std::string directory, std::string cluster) && {
+  return std::move(filesystem_discovery(std::move(directory), std::move(cluster)));
+}
+
+VeloBuilder& VeloBuilder::world(World& world) & {
+  parts_->world = &world;
+  return *this;
+}
+VeloBuilder&& VeloBuilder::world(World& world) && { return std::move(this->world(world)); }
+
+VeloBuilder& VeloBuilder::runtime(const RuntimeOptions& options) & {
+  parts_->runtime = options;
+  return *this;
+}
+VeloBuilder&& VeloBuilder::runtime(const RuntimeOptions& options) && {
+  return std::move(runtime(options));
+}
+
+VeloBuilder& VeloBuilder::calls_max(std::size_t calls) & {
+  parts_->calls_max = calls;
+  return *this;
+}
+VeloBuilder&& VeloBuilder::calls_max(std::size_t calls) && { return std::move(calls_max(calls)); }
+
+Result<std::unique_ptr<Velo>> VeloBuilder::build() {
+  std::unique_ptr<RealWorld> owned;
+  if (parts_->world == nullptr) {
+    auto made = RealWorld::create(parts_->runtime);
+    if (!made) return made.error();
+    owned = std::move(*made);
+  }
+  World& world = owned != nullptr ? *owned : *parts_->world;
+
+  auto source = parts_->make_discovery(world);
+  if (!source) return source.error();
+  if (parts_->transports.empty()) parts_->transports.push_back(transport::make_tcp());
+
+  MessengerBuilder builder = Messenger::builder(world);
+  for (auto& transport : parts_->transports) builder.add_transport(std::move(transport));
+  parts_->transports.clear();
+  if (*source != nullptr) builder.discovery(std::move(*source));
+  if (parts_->calls_max) builder.calls_max(*parts_->calls_max);
+  auto messenger = builder.build();
+  if (!messenger) return messenger.error();
+  return std::make_unique<Velo>(std::move(owned), std::move(*messenger));
+}
+
+}  // namespace velo

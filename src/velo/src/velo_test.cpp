@@ -1,0 +1,155 @@
+// SPDX-License-Identifier: Apache-2.0
+// Nodes put together by the facade, over real sockets.
+
+#include <velo/velo.hpp>
+
+#include <gtest/gtest.h>
+
+#include <cstdlib>
+#include <filesystem>
+#include <string>
+
+namespace velo_test {
+
+using namespace std::chrono_literals;
+using namespace velo;
+
+struct Sum {
+  int a = 0;
+  int b = 0;
+};
+VELO_DESCRIBE(Sum, a, b);
+
+static std::unique_ptr<Velo> must(Result<std::unique_ptr<Velo>> built) {
+  if (!built) {
+    ADD_FAILURE() << built.error().to_string();
+    return nullptr;
+  }
+  return std::move(*built);
+}
+
+static Handler ping() {
+  return Handler::unary_handler("ping", [](Context&) { return Bytes::of_static("pong"); }).build();
+}
+
+class Folder {
+ public:
+  Folder() : path_(testing::TempDir() + "velo-facade-XXXXXX") {
+    EXPECT_NE(::mkdtemp(path_.data()), nullptr);
+  }
+  Folder(const Folder&) = delete;
+  Folder& operator=(const Folder&) = delete;
+  ~Folder() { std::filesystem::remove_all(path_); }
+  const std::string& path() const { return path_; }
+
+ private:
+  std::string path_;
+};
+
+TEST(Velo, WithoutTransportsListensOnLoopbackTcp) {
+  auto node = must(Velo::builder().build());
+  ASSERT_NE(node, nullptr);
+  ASSERT_EQ(node->peer_info().address.size(), 1U);
+  EXPECT_EQ(node->peer_info().address.begin()->first, "tcp");
+  EXPECT_EQ(node->peer_info().instance_id, node->instance_id());
+  EXPECT_EQ(node->messenger().instance_id(), node->instance_id());
+}
+
+TEST(Velo, CallsBetweenTwoNodesThatKnowEachOther) {
+  auto a = must(Velo::builder().build());
+  auto b = must(Velo::builder().build());
+  ASSERT_TRUE(a != nullptr && b != nullptr);
+  ASSERT_TRUE(b->register_handler(ping()));
+  ASSERT_TRUE(b->register_handler(Handler::typed_unary("add", [](TypedContext<Sum>& context) {
+                                    return context.input.a + context.input.b;
+                                  }).build()));
+  ASSERT_TRUE(a->register_peer(b->peer_info()));
+  ASSERT_TRUE(a->wait_for_handler(b->instance_id(), "add", 10s).get());
+
+  auto pong = a->unary("ping").raw_payload("").instance(b->instance_id()).send().get();
+  ASSERT_TRUE(pong) << pong.error().to_string();
+  EXPECT_EQ(pong->text(), "pong");
+  auto sum = a->typed_unary<int>("add").payload(Sum{2, 3}).worker(b->worker_id()).send().get();
+  ASSERT_TRUE(sum) << sum.error().to_string();
+  EXPECT_EQ(*sum, 5);
+  EXPECT_EQ(a->books().unary.sent, 2U);
+  EXPECT_TRUE(a->books().balanced());
+  EXPECT_TRUE(a->shutdown().get());
+}
+
+TEST(Velo, CallsItselfThroughItsOwnId) {
+  auto node = must(Velo::builder().build());
+  ASSERT_NE(node, nullptr);
+  ASSERT_TRUE(node->register_handler(ping()));
+  auto pong = node->unary("ping").raw_payload("").instance(node->instance_id()).send().get();
+  ASSERT_TRUE(pong) << pong.error().to_string();
+  EXPECT_EQ(pong->text(), "pong");
+}
+
+TEST(Velo, FindsPeersThroughAFolder) {
+  const Folder folder;
+  auto a = must(Velo::builder().filesystem_discovery(folder.path()).build());
+  auto b = must(Velo::builder().filesystem_discovery(folder.path()).build());
+  ASSERT_TRUE(a != nullptr && b != nullptr);
+  ASSERT_TRUE(b->register_handler(ping()));
+  auto pong = a->unary("ping").raw_payload("").instance(b->instance_id()).send().get();
+  ASSERT_TRUE(pong) << pong.error().to_string();
+  EXPECT_EQ(pong->text(), "pong");
+}
+
+TEST(Velo, AsksSeveralDiscoveriesInTurn) {
+  const Folder folder;
+  auto b = must(Velo::builder().filesystem_discovery(folder.path()).build());
+  ASSERT_NE(b, nullptr);
+  ASSERT_TRUE(b->register_handler(ping()));
+  auto a = must(Velo::builder()
+                    .discovery([](World& world) -> Result<std::shared_ptr<PeerDiscovery>> {
+                      auto made = discovery::StaticDiscovery::create(world.pool());
+                      if (!made) return made.error();
+                      return std::shared_ptr<PeerDiscovery>(std::move(*made));
+                    })
+                    .filesystem_discovery(folder.path())
+                    .build());
+  ASSERT_NE(a, nullptr);
+  auto pong = a->unary("ping").raw_payload("").instance(b->instance_id()).send().get();
+  ASSERT_TRUE(pong) << pong.error().to_string();
+}
+
+TEST(Velo, SharesAWorldThatItWasGiven) {
+  auto world = RealWorld::create();
+  ASSERT_TRUE(world);
+  auto hub = transport::make_inproc_hub(1);
+  auto a = must(Velo::builder().world(**world).add_transport(transport::make_inproc(hub)).build());
+  auto b = must(Velo::builder().world(**world).add_transport(transport::make_inproc(hub)).build());
+  ASSERT_TRUE(a != nullptr && b != nullptr);
+  EXPECT_EQ(&a->world(), world->get());
+  ASSERT_TRUE(b->register_handler(ping()));
+  ASSERT_TRUE(a->register_peer(b->peer_info()));
+  auto pong = a->unary("ping").raw_payload("").instance(b->instance_id()).send().get();
+  ASSERT_TRUE(pong) << pong.error().to_string();
+}
+
+TEST(Velo, FailsToBuildWhenADiscoveryDoes) {
+  auto built = Velo::builder().filesystem_discovery("", "velo").build();
+  ASSERT_FALSE(built);
+  EXPECT_TRUE(built.error().is(Errc::invalid_argument));
+}
+
+TEST(Velo, FailsToBuildWhenATransportDoes) {
+  transport::TcpOptions options;
+  options.bind = Endpoint::tcp("0.0.0.0", 0);
+  auto built = Velo::builder().add_transport(transport::make_tcp(std::move(options))).build();
+  EXPECT_FALSE(built);
+}
+
+TEST(Velo, KeepsABuilderThatIsFilledStepByStep) {
+  VeloBuilder builder = Velo::builder();
+  builder.add_transport(transport::make_tcp());
+  builder.calls_max(8);
+  RuntimeOptions options;
+  options.workers = 1;
+  builder.runtime(options);
+  EXPECT_NE(must(builder.build()), nullptr);
+}
+
+}  // namespace velo_test
