@@ -51,8 +51,8 @@ class Bans:
 
 
 def shared_from_this_has_a_reason(source):
-    """An object that keeps itself alive has no owner to ask, so each such place says why in a comment."""
-    for match in re.finditer(r"\b(shared_from_this|weak_from_this)\s*\(", source.code):
+    """An object that keeps itself alive has no owner to ask, so each such class says why in a comment."""
+    for match in re.finditer(r"\b(enable_shared_from_this)\s*<", source.code):
         line = source.line_of(match.start())
         if not any("// why:" in text for text in source.lines[max(0, line - 3) : line]):
             yield source.finding(line, f"`{match.group(1)}` needs a `// why:` comment just above: who else could own it?")

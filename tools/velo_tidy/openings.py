@@ -6,6 +6,8 @@ import re
 
 SPDX = "// SPDX-License-Identifier: Apache-2.0"
 PURPOSE_LINES = (2, 8)
+# A private header may also explain the protocol between its threads.
+PRIVATE_PURPOSE_LINES = (2, 20)
 README_LINES = 90
 
 _MACHINE_PATH = re.compile(r"(?<![\w.$}/-])/(home|root|work)/[\w.]")
@@ -29,7 +31,7 @@ def check_opening(source):
         if not comments:
             yield source.finding(2, "the second line says in a comment what this file is for")
         return
-    low, high = PURPOSE_LINES
+    low, high = PURPOSE_LINES if "/include/" in source.path else PRIVATE_PURPOSE_LINES
     if not low <= len(comments) <= high:
         yield source.finding(2, f"a header opens with {low} to {high} comment lines after the licence: what it is, what it is not")
     if not any(line.startswith("// Threading:") for line in comments):

@@ -56,9 +56,9 @@ struct ReceivedCounters {
 
 class WaitingSend;
 
-// why: links, timers and posted tasks keep the engine alive until the last of them is done with it.
 class Impl final : public CallTableEvents,
                    public transport::AcceptHandler,
+                   // why: links, timers and posted tasks use the engine until they are over.
                    public std::enable_shared_from_this<Impl> {
  public:
   Impl(World& world, ImplOptions options);

@@ -22,6 +22,7 @@ constexpr int accepts_per_turn_max = 64;
 /// would spin.
 constexpr Duration pause_length = std::chrono::milliseconds(100);
 
+// why: the shard keeps it while one of its events is being handled.
 class Acceptor final : public EventSource, public std::enable_shared_from_this<Acceptor> {
  public:
   Acceptor(EpollShard& shard, Descriptor socket, Endpoint local, StreamHandler on_accept)

@@ -25,6 +25,7 @@ constexpr Duration backlog_retry = std::chrono::milliseconds(5);
 
 class Attempt final : public EventSource,
                       public StopListener,
+                      // why: the shard keeps it while one of its events is being handled.
                       public std::enable_shared_from_this<Attempt> {
  public:
   Attempt(EpollShard& shard, Endpoint remote, const ConnectOptions& options, StreamHandler done)

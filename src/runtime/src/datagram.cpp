@@ -22,6 +22,7 @@ constexpr std::size_t datagram_bytes_max = 65536;
 /// The rest waits for the next turn.
 constexpr int datagrams_per_turn_max = 64;
 
+// why: the shard keeps it while one of its events is being handled.
 class Receiver final : public EventSource, public std::enable_shared_from_this<Receiver> {
  public:
   Receiver(EpollShard& shard, Descriptor socket, DatagramHandler on_datagram)

@@ -30,6 +30,7 @@ namespace velo::transport {
 
 class InprocConnection;
 
+// why: deliveries and deferred frames keep the pair until they are over.
 class InprocPair : public std::enable_shared_from_this<InprocPair> {
  public:
   struct Ends {
