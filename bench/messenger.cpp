@@ -3,7 +3,7 @@
 // medians of several rounds. Raw samples go to a file from which every printed figure can be
 // computed again.
 
-#include <velo/bench/measure.hpp>
+#include <velo/bench/rounds.hpp>
 
 #include <fmt/format.h>
 
@@ -30,27 +30,6 @@ struct Options {
   std::string only;
 };
 
-struct Outcome {
-  double ours = 0;
-  double floor = 0;
-  double ratio = 0;
-  std::vector<double> ratios;
-};
-
-static bool is_latency(const Spec& spec) {
-  return spec.shape == Shape::rtt || spec.shape == Shape::rtt_caller;
-}
-
-/// Round trips: the median in microseconds. Everything else: messages a second.
-static double figure(const Spec& spec, const Measurement& measurement) {
-  return is_latency(spec) ? percentile_ns(measurement, 0.5) / 1000.0 : measurement.rate();
-}
-
-static double median(std::vector<double> values) {
-  std::sort(values.begin(), values.end());
-  return values.empty() ? 0 : values[values.size() / 2];
-}
-
 static std::vector<Case> cases(double seconds) {
   std::vector<Case> all;
   const auto add = [&](std::string name, Medium medium, Shape shape, std::size_t bytes,
@@ -73,72 +52,45 @@ static std::vector<Case> cases(double seconds) {
   add("tcp_pipeline_64", Medium::tcp, Shape::pipeline, 64, 64, false, false);
   add("tcp_pipeline_256", Medium::tcp, Shape::pipeline, 64, 256, false, false);
   add("tcp_pipeline_1024", Medium::tcp, Shape::pipeline, 64, 1024, false, false);
-  add("tcp_oneway_64", Medium::tcp, Shape::one_way, 64, 1, false, false);
+  add("tcp_oneway_64", Medium::tcp, Shape::one_way, 64, 256, false, false);
   return all;
 }
 
-static void keep_samples(std::FILE* file, const Case& c, int round, std::string_view side,
-                         const Measurement& measurement) {
-  std::string line =
-      fmt::format(R"({{"case":"{}","round":{},"side":"{}","messages":{},"seconds":{})", c.name,
-                  round, side, measurement.messages, measurement.seconds);
-  if (!measurement.samples_ns.empty()) {
-    line += R"(,"samples_ns":[)";
-    for (std::size_t i = 0; i < measurement.samples_ns.size(); ++i) {
-      if (i > 0) line += ',';
-      line += std::to_string(measurement.samples_ns[i]);
-    }
-    line += ']';
-  }
-  line += "}\n";
-  std::fwrite(line.data(), 1, line.size(), file);
-}
-
-static Result<Outcome> run_case(const Case& c, const Options& options, std::FILE* samples) {
-  Outcome outcome;
-  std::vector<double> ours;
-  std::vector<double> floors;
-  for (int round = 0; round < options.rounds; ++round) {
-    // The floor of a blocking caller is the same plain exchange: what the thread costs is what the
-    // ratio shows.
-    auto floor = measure(Side::floor, c.spec);
-    if (!floor) return floor.error();
-    auto measured = measure(Side::ours, c.spec);
-    if (!measured) return measured.error();
-    keep_samples(samples, c, round, "floor", *floor);
-    keep_samples(samples, c, round, "ours", *measured);
-    floors.push_back(figure(c.spec, *floor));
-    ours.push_back(figure(c.spec, *measured));
-    outcome.ratios.push_back(ours.back() / floors.back());
-    std::fprintf(stderr, "\r%-20s round %d/%d", c.name.c_str(), round + 1, options.rounds);
-  }
+static Result<Rounds> run_case(const Case& c, const Options& options, SampleFile& samples) {
+  auto rounds = run_rounds(c.spec, options.rounds,
+                           [&](int round, Side side, const Measurement& measured) -> Result<void> {
+                             samples.add(c.name, round, side, measured);
+                             std::fprintf(stderr, "\r%-20s round %d/%d", c.name.c_str(), round + 1,
+                                          options.rounds);
+                             return {};
+                           });
   std::fprintf(stderr, "\r%40s\r", "");
-  outcome.ours = median(ours);
-  outcome.floor = median(floors);
-  outcome.ratio = median(outcome.ratios);
-  return outcome;
+  return rounds;
 }
 
-static void print(const std::vector<std::pair<Case, Outcome>>& results, bool json) {
+static void print(const std::vector<std::pair<Case, Rounds>>& results, bool json) {
   if (!json) {
     std::puts(fmt::format("{:<20} {:>12} {:>12} {:>7}   {}", "case", "ours", "floor", "ratio",
                           "ratio of each round")
                   .c_str());
   }
   std::string out = "[";
-  for (const auto& [c, outcome] : results) {
-    const char* unit = is_latency(c.spec) ? "us" : "messages/s";
+  for (const auto& [c, rounds] : results) {
+    const double ours = median(rounds.ours);
+    const double floor = median(rounds.floor);
+    const double ratio = median(rounds.ratio);
+    const char* unit = is_latency(c.spec.shape) ? "us" : "messages/s";
     if (json) {
       if (out.size() > 1) out += ",\n ";
       out +=
           fmt::format(R"({{"case":"{}","value":{:.3f},"unit":"{}","floor":{:.3f},"ratio":{:.3f}}})",
-                      c.name, outcome.ours, unit, outcome.floor, outcome.ratio);
+                      c.name, ours, unit, floor, ratio);
       continue;
     }
-    std::string rounds;
-    for (const double ratio : outcome.ratios) rounds += fmt::format(" {:.2f}", ratio);
-    std::puts(fmt::format("{:<20} {:>12.2f} {:>12.2f} {:>7.2f}  {}  ({})", c.name, outcome.ours,
-                          outcome.floor, outcome.ratio, rounds, unit)
+    std::string each;
+    for (const double one : rounds.ratio) each += fmt::format(" {:.2f}", one);
+    std::puts(fmt::format("{:<20} {:>12.2f} {:>12.2f} {:>7.2f}  {}  ({})", c.name, ours, floor,
+                          ratio, each, unit)
                   .c_str());
   }
   if (json) std::puts((out + "]").c_str());
@@ -173,20 +125,23 @@ static int main_of(int count, char** arguments) {
       return usage("unknown option");
     }
   }
-  std::FILE* samples = std::fopen(options.samples.c_str(), "w");
-  if (samples == nullptr) return usage("cannot write the file of samples");
-  std::vector<std::pair<Case, Outcome>> results;
+  auto samples = SampleFile::create(options.samples);
+  if (!samples) return usage(samples.error().to_string().c_str());
+  std::vector<std::pair<Case, Rounds>> results;
   for (const Case& c : cases(options.seconds)) {
     if (c.name.find(options.only) == std::string::npos) continue;
-    auto outcome = run_case(c, options, samples);
-    if (!outcome) {
+    auto rounds = run_case(c, options, *samples);
+    if (!rounds) {
       std::fprintf(stderr, "bench messenger: %s: %s\n", c.name.c_str(),
-                   outcome.error().to_string().c_str());
+                   rounds.error().to_string().c_str());
       return 1;
     }
-    results.emplace_back(c, std::move(*outcome));
+    results.emplace_back(c, std::move(*rounds));
   }
-  std::fclose(samples);
+  if (auto closed = samples->close(); !closed) {
+    std::fprintf(stderr, "bench messenger: %s\n", closed.error().to_string().c_str());
+    return 1;
+  }
   print(results, options.json);
   return 0;
 }

@@ -4,6 +4,7 @@
 
 #include <velo/bench/measure.hpp>
 
+#include <algorithm>
 #include <array>
 #include <cerrno>
 #include <cstring>
@@ -29,6 +30,7 @@ struct Header {
 constexpr std::uint32_t end_of_stream = 0xffffffff;
 constexpr std::size_t read_bytes = std::size_t{256} << 10U;
 constexpr std::size_t one_way_batch = 64;
+constexpr std::size_t one_way_batch_bytes = std::size_t{1} << 20;
 
 [[noreturn]] static void fail(const char* what) {
   std::perror(what);
@@ -74,6 +76,25 @@ class Peer {
   void send_bytes(const char* data, std::size_t size) {
     iovec part{const_cast<char*>(data), size};
     send(&part, 1);
+  }
+  /// Takes in what arrives meanwhile: two ends that both only write would wait for each other.
+  /// Moves what front() points to.
+  void send_while_reading(const char* data, std::size_t size) {
+    while (size > 0) {
+      const ssize_t sent = ::send(fd_, data, size, MSG_NOSIGNAL);
+      if (sent > 0) {
+        data += sent;
+        size -= static_cast<std::size_t>(sent);
+        continue;
+      }
+      if (errno != EAGAIN && errno != EINTR) ::_exit(0);
+      pollfd wait{fd_, POLLIN | POLLOUT, 0};
+      ::poll(&wait, 1, -1);
+      if ((wait.revents & POLLIN) == 0) continue;
+      if (buffer_.size() - end_ < read_bytes) buffer_.resize(2 * buffer_.size());
+      const ssize_t got = ::recv(fd_, buffer_.data() + end_, buffer_.size() - end_, 0);
+      if (got > 0) end_ += static_cast<std::size_t>(got);
+    }
   }
   void send_frame(Header header, const char* payload) {
     std::array<iovec, 2> parts{iovec{&header, sizeof header},
@@ -158,13 +179,13 @@ static void serve_pipeline(Peer& peer) {
   std::vector<char> replies;
   for (;;) {
     Header header{};
-    peer.fill();
+    if (!peer.have(&header)) peer.fill();
     replies.clear();
     while (peer.have(&header)) {
       replies.insert(replies.end(), peer.front(), peer.front() + sizeof header + header.length);
       peer.pop(header);
     }
-    if (!replies.empty()) peer.send_bytes(replies.data(), replies.size());
+    if (!replies.empty()) peer.send_while_reading(replies.data(), replies.size());
   }
 }
 
@@ -241,11 +262,11 @@ static Measurement pipeline(const Spec& spec, Peer& peer, const std::vector<char
     const std::int64_t begin = now_ns();
     const std::int64_t end = begin + static_cast<std::int64_t>(seconds * 1e9);
     std::size_t out = spec.outstanding;
-    peer.send_bytes(burst.data(), frame.size() * out);
+    peer.send_while_reading(burst.data(), frame.size() * out);
     while (out > 0) {
       std::size_t got = 0;
       Header header{};
-      peer.fill();
+      if (!peer.have(&header)) peer.fill();
       while (peer.have(&header)) {
         peer.pop(header);
         ++got;
@@ -253,7 +274,7 @@ static Measurement pipeline(const Spec& spec, Peer& peer, const std::vector<char
       out -= got;
       result.messages += static_cast<double>(got);
       if (got > 0 && now_ns() < end) {
-        peer.send_bytes(burst.data(), frame.size() * got);
+        peer.send_while_reading(burst.data(), frame.size() * got);
         out += got;
       }
     }
@@ -265,16 +286,17 @@ static Measurement pipeline(const Spec& spec, Peer& peer, const std::vector<char
 }
 
 static Measurement one_way(const Spec& spec, Peer& peer, const std::vector<char>& frame) {
+  const std::size_t frames =
+      std::clamp<std::size_t>(one_way_batch_bytes / frame.size(), 1, one_way_batch);
   std::vector<char> batch;
-  for (std::size_t i = 0; i < one_way_batch; ++i)
-    batch.insert(batch.end(), frame.begin(), frame.end());
+  for (std::size_t i = 0; i < frames; ++i) batch.insert(batch.end(), frame.begin(), frame.end());
   const auto run = [&](double seconds) {
     Measurement result;
     const std::int64_t begin = now_ns();
     const std::int64_t end = begin + static_cast<std::int64_t>(seconds * 1e9);
     while (now_ns() < end) {
       peer.send_bytes(batch.data(), batch.size());
-      result.messages += one_way_batch;
+      result.messages += static_cast<double>(frames);
     }
     peer.send_frame(Header{0, end_of_stream}, nullptr);
     const char* reply = nullptr;
@@ -293,7 +315,7 @@ static Measurement one_way(const Spec& spec, Peer& peer, const std::vector<char>
 
 Measurement run_floor(const Spec& spec) {
   using namespace floor_detail;
-  const std::string where = fork_server([&](int ready) { serve(spec, ready); });
+  const std::string where = start_server(spec, [&](int ready) { serve(spec, ready); });
   const int fd = new_socket(spec);
   const Address address = address_of(spec, where);
   if (::connect(fd, reinterpret_cast<const sockaddr*>(&address.storage), address.length) != 0) {

@@ -10,6 +10,9 @@
 #include <velo/transport/backends/tcp.hpp>
 #include <velo/transport/backends/uds.hpp>
 
+#include <fmt/format.h>
+
+#include <algorithm>
 #include <atomic>
 #include <cstdio>
 #include <cstdlib>
@@ -35,13 +38,13 @@ static T must(Result<T> result, const char* what) {
   if constexpr (!std::is_void_v<T>) return std::move(*result);
 }
 
-static Node make_node(const Spec& spec) {
+static Node make_node(const Spec& spec, const char* name) {
   Node node;
   node.world = must(runtime::RealWorld::create(), "world");
   auto builder = Messenger::builder(*node.world);
   if (spec.medium == Medium::uds) {
     transport::UdsOptions options;
-    options.path = "@velo-bench-" + std::to_string(::getpid());
+    options.path = fmt::format("@velo-bench-{}-{}", name, ::getpid());
     builder.add_transport(transport::make_uds(options));
   } else {
     builder.add_transport(transport::make_tcp());
@@ -51,7 +54,7 @@ static Node make_node(const Spec& spec) {
 }
 
 static void serve(const Spec& spec, int ready) {
-  const Node node = make_node(spec);
+  const Node node = make_node(spec, "server");
   std::atomic<std::uint64_t> received{0};
   const auto echo = [](Context& context) { return context.payload_bytes(); };
   auto builder = Handler::unary_handler("echo", echo);
@@ -170,8 +173,8 @@ static Measurement blocking_round_trips(Messenger& messenger, const InstanceId& 
   return result;
 }
 
-/// Keeps `outstanding` sends unwritten at most, from the I/O thread, and asks the receiver for its
-/// count at the end.
+/// Sends bursts from the I/O thread, each once the one before is written, and asks the receiver for
+/// its count at the end.
 static Measurement one_way(Messenger& messenger, const InstanceId& peer, const Spec& spec,
                            double seconds) {
   Measurement result;
@@ -185,7 +188,7 @@ static Measurement one_way(Messenger& messenger, const InstanceId& peer, const S
   loop.turn = [&] {
     auto last = messenger.am_send("count").raw_payload(payload).instance(peer).send();
     ++result.messages;
-    for (std::size_t i = 1; i < 256; ++i) {
+    for (std::size_t i = 1; i < spec.outstanding; ++i) {
       (void)messenger.am_send("count").raw_payload(payload).instance(peer).send();
       ++result.messages;
     }
@@ -212,9 +215,9 @@ static Measurement one_way(Messenger& messenger, const InstanceId& peer, const S
 
 Measurement run_ours(const Spec& spec) {
   using namespace ours_detail;
-  const std::string line = fork_server([&](int ready) { serve(spec, ready); });
+  const std::string line = start_server(spec, [&](int ready) { serve(spec, ready); });
   const PeerInfo peer = parse_peer(line);
-  const Node node = make_node(spec);
+  const Node node = make_node(spec, "client");
   must(node.messenger->register_peer(peer), "peer");
   must(node.messenger->unary("echo").instance(peer.instance_id).send().get(), "first call");
   if (spec.shape == Shape::rtt_caller) {

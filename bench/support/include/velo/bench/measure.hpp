@@ -2,7 +2,8 @@
 // One measurement of one side, in processes of its own: a client that is forked from the caller,
 // and a server that the client forks. The sides are `ours` (messenger over a transport) and `floor`
 // (plain sockets and epoll doing the same work); a ratio is only fair between two that ran directly
-// after each other.
+// after each other. Over inproc both ends are in the client's process, and the floor is a call
+// through std::function.
 // Threading: call from a process that has no threads yet, since it forks.
 #pragma once
 
@@ -17,12 +18,12 @@
 
 namespace velo::bench {
 
-enum class Medium : std::uint8_t { tcp, uds };
+enum class Medium : std::uint8_t { tcp, uds, inproc };
 enum class Shape : std::uint8_t {
-  rtt,         ///< one call at a time, issued on the I/O thread
+  rtt,         ///< one call at a time, issued on the I/O thread (inproc: on the calling thread)
   rtt_caller,  ///< one call at a time, issued by a thread that blocks for the reply
   pipeline,    ///< `outstanding` calls at a time, issued on the I/O thread
-  one_way,     ///< fire-and-forget, counted by the receiver
+  one_way,     ///< fire-and-forget in bursts of `outstanding`, counted by the receiver
 };
 
 struct Spec {
@@ -32,23 +33,25 @@ struct Spec {
   std::size_t outstanding = 1;
   double seconds = 0.4;
   double warm_up_seconds = 0.1;
-  bool one_core =
-      true;            ///< client and server on processor 0; else wherever the scheduler puts them
-  bool spawn = false;  ///< ours only: the handler runs on the worker pool
+  bool one_core = true;       ///< both ends on one processor; else wherever the scheduler puts them
+  bool two_processes = true;  ///< else the server is a thread, or a World, of the client's process
+  bool spawn = false;         ///< ours only: the handler runs on the worker pool
 
   Spec() = default;
 };
 
-/// Round trips give one sample each; the other shapes give a count and a time.
+/// Round trips give samples; the other shapes give a count and a time.
 struct Measurement {
-  std::vector<std::uint32_t> samples_ns;
+  std::vector<std::uint32_t> samples_ns;  ///< each of `calls_per_sample` calls together
+  std::uint32_t calls_per_sample = 1;     ///< over 1 where a call is not longer than a clock read
   double messages = 0;
   double seconds = 0;
 
   double rate() const noexcept { return seconds > 0 ? messages / seconds : 0; }
 };
 
-/// The sample below which `fraction` of all lie; 0 when there are none. Sorts a copy.
+/// Nanoseconds of one call below which `fraction` of all samples lie; 0 when there are none. Sorts
+/// a copy.
 double percentile_ns(const Measurement& measurement, double fraction);
 
 enum class Side : std::uint8_t { floor, ours };
@@ -61,11 +64,15 @@ Result<Measurement> measure(Side side, const Spec& spec);
 
 Measurement run_floor(const Spec& spec);
 Measurement run_ours(const Spec& spec);
+Measurement run_inproc_floor(const Spec& spec);
+Measurement run_inproc_ours(const Spec& spec);
 
 std::int64_t now_ns() noexcept;
-void pin_to_first_processor();
-/// Forks a server that lives until this process ends; `serve` gets a descriptor to write one line
-/// to when it can be reached. Returns that line.
-std::string fork_server(const std::function<void(int ready)>& serve);
+/// The first that this process may use.
+void pin_to_one_processor();
+/// Starts a server that lives until this process ends: a process, or without `two_processes` a
+/// thread. `serve` gets a descriptor to write one line to when it can be reached, and does not
+/// return. Returns that line.
+std::string start_server(const Spec& spec, std::function<void(int ready)> serve);
 
 }  // namespace velo::bench
