@@ -177,7 +177,9 @@ class Openings(unittest.TestCase):
         self.assertIn("first line", self.check("x.hpp", "#pragma once\n")[0])
         self.assertIn("Threading", self.check("x.hpp", HEADER.replace("// Threading: none.", "// More."))[0])
         self.assertIn("pragma", self.check("x.hpp", HEADER.replace("#pragma once\n", ""))[0])
-        self.assertIn("2 to 8", self.check("x.hpp", HEADER.replace("// A thing.\n", "// A thing.\n" * 9))[0])
+        long_opening = HEADER.replace("// A thing.\n", "// A thing.\n" * 9)
+        self.assertIn("2 to 8", self.check("src/base/include/x.hpp", long_opening)[0])
+        self.assertEqual([], self.check("src/base/src/x.hpp", long_opening))
 
     def test_a_source_names_licence_and_purpose(self):
         self.assertEqual(self.check("x.cpp", OPENING), [])
