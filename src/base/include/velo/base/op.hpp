@@ -60,7 +60,8 @@ class OpState {
     }
   }
 
-  /// As release_consumer(), for a consumer that has seen done(): the producer's side is over, so nothing needs to be arbitrated.
+  /// As release_consumer(), for a consumer that has seen done(): the producer's side is over, so
+  /// nothing needs to be arbitrated.
   void release_done() noexcept { table_->recycle(*this); }
 
   /// Where a continuation runs when the attaching thread belongs to no executor; never an I/O
