@@ -36,6 +36,8 @@ class Resource {
   explicit Resource(Core& core) noexcept;
   Resource(const Resource&) = delete;
   Resource& operator=(const Resource&) = delete;
+  /// By release() only.
+  virtual ~Resource() { leave_core(); }
 
   /// The node is dead already.
   virtual void node_crashed(NodeImpl& node, bool silent) = 0;
@@ -51,7 +53,6 @@ class Resource {
   void leave_core() noexcept;
 
  protected:
-  virtual ~Resource() { leave_core(); }
   Core& core() const noexcept { return *core_; }
   bool has_core() const noexcept { return core_ != nullptr; }
   /// Schedules one of the object's own events, which then holds a reference; `settle` takes it over

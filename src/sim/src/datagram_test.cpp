@@ -46,6 +46,7 @@ TEST(SimDatagram, ArrivesOnceAndOvertakesWhenLatencyVaries) {
   EXPECT_TRUE(sim.run_until_idle(seconds(1)));
   EXPECT_EQ(sockets.heard.size(), 100U);
   std::vector<std::string> expected;
+  expected.reserve(100);
   for (int i = 0; i < 100; ++i) expected.push_back(std::to_string(i));
   EXPECT_NE(sockets.heard, expected);
   EXPECT_TRUE(std::is_permutation(sockets.heard.begin(), sockets.heard.end(), expected.begin()));

@@ -66,8 +66,12 @@ TEST(SimEngine, LatenciesStayWithinTheirBoundsAndLongTailsAreMostlyShort) {
 }
 
 TEST(SimEngine, RandomStreamsOfDifferentNamesDiffer) {
-  EXPECT_NE(SimRandom(derive(1, "a")).next(), SimRandom(derive(1, "b")).next());
-  EXPECT_NE(SimRandom(derive(1, 1)).next(), SimRandom(derive(2, 1)).next());
+  const std::uint64_t of_a = SimRandom(derive(1, "a")).next();
+  const std::uint64_t of_b = SimRandom(derive(1, "b")).next();
+  const std::uint64_t of_one = SimRandom(derive(1, 1)).next();
+  const std::uint64_t of_two = SimRandom(derive(2, 1)).next();
+  EXPECT_NE(of_a, of_b);
+  EXPECT_NE(of_one, of_two);
   // Fixed for ever: a change would change every recorded seed.
   EXPECT_EQ(SimRandom(1).next(), 14'971'601'782'005'023'387U);
 }

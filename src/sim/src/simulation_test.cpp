@@ -194,8 +194,8 @@ TEST(Simulation, WaitDrivesUntilTheOperationEnds) {
   EXPECT_TRUE(late.error().is(Errc::deadline_exceeded));
 }
 
-Task<int> doubled(Promise<int>& promise) {
-  auto op = promise.op();
+Task<int> doubled(Promise<int>* promise) {
+  auto op = promise->op();
   const Result<int> value = co_await op;
   co_return value.value_or(0) * 2;
 }
@@ -205,7 +205,7 @@ TEST(Simulation, WaitDrivesATaskOnANode) {
   SimNode& node = sim.add_node("a");
   Promise<int> promise(node.pool());
   node.post([&] { promise.set(21); });
-  const Result<int> result = sim.wait(node, doubled(promise), seconds(1));
+  const Result<int> result = sim.wait(node, doubled(&promise), seconds(1));
   ASSERT_TRUE(result.has_value());
   EXPECT_EQ(*result, 42);
 }
