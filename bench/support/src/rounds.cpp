@@ -23,20 +23,38 @@ double median(std::vector<double> values) {
   return values.empty() ? 0 : values[values.size() / 2];
 }
 
+namespace rounds_detail {
+
+static Result<void> measure_side(const Spec& spec, int round, Side side, const RoundSeen& seen,
+                                 std::vector<double>& figures) {
+  auto measured = measure(side, spec);
+  if (!measured) return measured.error();
+  figures.push_back(figure(spec, *measured));
+  return seen(round, side, *measured);
+}
+
+}  // namespace rounds_detail
+
 Result<Rounds> run_rounds(const Spec& spec, int rounds, const RoundSeen& seen) {
+  using rounds_detail::measure_side;
   Rounds all;
   for (int round = 0; round < rounds; ++round) {
     // The floor of a blocking caller is the same plain exchange: what the thread costs is what the
     // ratio shows.
-    for (const Side side : {Side::floor, Side::ours}) {
-      auto measured = measure(side, spec);
-      if (!measured) return measured.error();
-      auto& figures = side == Side::floor ? all.floor : all.ours;
-      figures.push_back(figure(spec, *measured));
-      if (auto accepted = seen(round, side, *measured); !accepted) return accepted.error();
-    }
-    const double floor = all.floor.back();
-    all.ratio.push_back(floor > 0 ? all.ours.back() / floor : 0);
+    auto floor = measure_side(spec, round, Side::floor, seen, all.floor);
+    if (!floor) return floor.error();
+    auto ours = measure_side(spec, round, Side::ours, seen, all.ours);
+    if (!ours) return ours.error();
+    all.ratio.push_back(all.floor.back() > 0 ? all.ours.back() / all.floor.back() : 0);
+  }
+  return all;
+}
+
+Result<Rounds> run_floor_rounds(const Spec& spec, int rounds, const RoundSeen& seen) {
+  Rounds all;
+  for (int round = 0; round < rounds; ++round) {
+    auto floor = rounds_detail::measure_side(spec, round, Side::floor, seen, all.floor);
+    if (!floor) return floor.error();
   }
   return all;
 }

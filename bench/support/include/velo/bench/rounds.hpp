@@ -25,17 +25,20 @@ double figure(const Spec& spec, const Measurement& measurement);
 /// Of an even number of values the upper one of the middle two; 0 of none.
 double median(std::vector<double> values);
 
-/// One figure a round and side; `ratio` is ours through floor of the same round.
+/// One figure a round and side; `ratio` is ours through floor of the same round, where both were
+/// measured.
 struct Rounds {
   std::vector<double> floor;
   std::vector<double> ours;
   std::vector<double> ratio;
 };
 
-/// Called after each measurement, of the floor first; an error ends the rounds.
+/// Called after each measurement, the floor's first; an error ends the rounds.
 using RoundSeen = std::function<Result<void>(int round, Side side, const Measurement& measurement)>;
 
 Result<Rounds> run_rounds(const Spec& spec, int rounds, const RoundSeen& seen);
+/// The floor alone.
+Result<Rounds> run_floor_rounds(const Spec& spec, int rounds, const RoundSeen& seen);
 
 /// One JSON object a line: case, round, side, messages, seconds, and for round trips
 /// calls_per_sample and samples_ns.
