@@ -134,8 +134,8 @@ void Core::inject(const Fault& fault) {
       const auto ppm =
           static_cast<std::int32_t>(std::clamp<std::int64_t>(fault.amount, -500'000, 500'000));
       return inject_detail::for_a_while(
-          *this, fault, [ppm](NodeImpl& node) { node.node_clock().set_drift(ppm); },
-          [](NodeImpl& node) { node.node_clock().set_drift(0); });
+          *this, fault, [ppm](NodeImpl& node) { node.set_clock_drift(ppm); },
+          [](NodeImpl& node) { node.set_clock_drift(0); });
     }
   }
 }

@@ -50,7 +50,6 @@ class NodeClock final : public Clock {
 
   void start(std::int64_t offset, std::int64_t wall_offset, std::int32_t drift_ppm) noexcept;
   void set_drift(std::int32_t drift_ppm) noexcept;
-  std::int32_t drift() const noexcept { return drift_ppm_; }
   void jump_wall(std::int64_t by) noexcept { wall_offset_ += by; }
   std::int64_t local(std::int64_t global) const noexcept;
   /// The first instant of the simulation at which this clock shows `local_at` or more.
@@ -91,6 +90,7 @@ class NodeImpl final : public SimNode {
   TimePoint local_now() const noexcept { return clock_.now(); }
   std::int64_t global_at(std::int64_t local_at) const noexcept { return clock_.global(local_at); }
   NodeClock& node_clock() noexcept { return clock_; }
+  void set_clock_drift(std::int32_t ppm) noexcept { clock_.set_drift(ppm); }
 
   bool paused() const noexcept { return paused_; }
   void pause() noexcept { paused_ = alive_; }
