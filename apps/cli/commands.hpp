@@ -1,0 +1,94 @@
+// SPDX-License-Identifier: Apache-2.0
+// The commands of the program: what the command line fills in, and what then runs. main.cpp parses
+// (the only source that pays for CLI11, bench apart); each command lives in a source of its own and
+// returns the exit code.
+// Threading: the main thread.
+#pragma once
+
+#include "console.hpp"
+
+#include <velo/base/time.hpp>
+
+#include <chrono>
+#include <cstddef>
+#include <functional>
+#include <optional>
+#include <string>
+
+namespace CLI {
+class App;
+}
+
+namespace velo::cli {
+
+/// What holds for every command.
+struct Globals {
+  OutputFormat output = OutputFormat::table;
+  bool progress = true;
+  /// Set by the chosen command's callback; run after parsing.
+  std::function<int()> action;
+};
+
+/// Where other nodes are found.
+struct Rendezvous {
+  std::string directory;
+  std::string cluster = "velo";
+};
+
+struct InfoOptions {
+  Rendezvous where;
+  std::string instance;  ///< a prefix; empty: all
+};
+int run_info(const Globals& globals, const InfoOptions& options);
+
+struct HandlersOptions {
+  Rendezvous where;
+  std::string peer;  ///< a prefix of an instance id; empty: the only one
+};
+int run_handlers(const Globals& globals, const HandlersOptions& options);
+
+struct CallOptions {
+  Rendezvous where;
+  std::string peer;
+  std::string handler;
+  std::optional<std::string> json;
+  std::optional<std::string> raw;
+  std::optional<std::string> file;  ///< "-" is standard input
+  std::string kind = "unary";       ///< unary, sync, fire
+  Duration timeout = std::chrono::seconds(5);
+};
+int run_call(const Globals& globals, const CallOptions& options);
+
+struct EchoOptions {
+  Rendezvous where;
+  std::string transport = "tcp";     ///< tcp, uds
+  std::optional<Duration> duration;  ///< nothing: until a signal
+};
+int run_echo(const Globals& globals, const EchoOptions& options);
+
+struct DemoOptions {
+  std::optional<std::string> directory;
+  std::size_t workers = 3;
+  std::string transport = "tcp";  ///< tcp, uds
+  std::size_t outstanding = 16;   ///< calls in flight per worker
+  bool kill = true;
+  std::size_t kill_worker = 0;
+  double kill_at = 0.5;  ///< of the files
+  Duration timeout = std::chrono::seconds(30);
+  std::string results;  ///< file to write "<sha256>  <path>" lines to; empty: none
+};
+int run_demo(const Globals& globals, const DemoOptions& options);
+
+struct DemoWorkerOptions {
+  Rendezvous where;
+  std::string transport = "tcp";
+  std::size_t index = 0;
+  int parent = 0;
+};
+int run_demo_worker(const DemoWorkerOptions& options);
+
+/// Adds `velo bench` with its subcommands; their callbacks set globals.action. Defined in
+/// bench_*.cpp.
+void add_bench_command(CLI::App& app, Globals& globals);
+
+}  // namespace velo::cli

@@ -1,0 +1,69 @@
+// SPDX-License-Identifier: Apache-2.0
+// What the coordinator and the workers of the demo say to each other: typed calls whose inputs and
+// answers are these structs. A file up to part_bytes travels in one `digest` call; a larger one as
+// `digest_part` calls, one after the other and to one worker, that end with `digest_end`.
+// Threading: value types.
+#pragma once
+
+#include "digest.hpp"
+
+#include <velo/base/bytes.hpp>
+#include <velo/codec/describe.hpp>
+
+#include <cstddef>
+#include <cstdint>
+#include <string>
+
+namespace velo::cli {
+
+constexpr std::size_t part_bytes = std::size_t{4} << 20;
+/// Unfinished large files of one worker; more: Errc::overloaded.
+constexpr std::size_t open_files_max = 1024;
+constexpr const char* demo_cluster = "velo-demo";
+
+/// "digest", answered with a Digest.
+struct DigestRequest {
+  std::string path;
+  Bytes contents;
+};
+VELO_DESCRIBE(DigestRequest, path, contents);
+
+/// "digest_part", answered with PartReply. `file` is new for each attempt; `offset` 0 opens it.
+struct PartRequest {
+  std::uint64_t file = 0;
+  std::uint64_t offset = 0;
+  Bytes contents;
+};
+VELO_DESCRIBE(PartRequest, file, offset, contents);
+
+struct PartReply {
+  std::uint64_t bytes = 0;  ///< of the file so far
+};
+VELO_DESCRIBE(PartReply, bytes);
+
+/// "digest_end", answered with a Digest.
+struct EndRequest {
+  std::string path;
+  std::uint64_t file = 0;
+  std::uint64_t bytes = 0;
+};
+VELO_DESCRIBE(EndRequest, path, file, bytes);
+
+/// "worker", answered with WorkerReply; asks for nothing.
+struct WorkerRequest {
+  std::uint64_t asked = 0;  ///< how many calls of the asker were answered before this one
+};
+VELO_DESCRIBE(WorkerRequest, asked);
+
+struct WorkerReply {
+  std::uint64_t index = 0;
+  std::int64_t pid = 0;
+  std::uint64_t requests =
+      0;  ///< this and what follows: the worker's own books, this call included
+  std::uint64_t succeeded = 0;
+  std::uint64_t failed = 0;
+  bool balanced = false;
+};
+VELO_DESCRIBE(WorkerReply, index, pid, requests, succeeded, failed, balanced);
+
+}  // namespace velo::cli

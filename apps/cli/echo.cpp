@@ -1,0 +1,107 @@
+// SPDX-License-Identifier: Apache-2.0
+// `velo echo`: a small node to try `velo call` and `velo handlers` on.
+
+#include "client.hpp"
+#include "commands.hpp"
+#include "signals.hpp"
+#include "temporary_directory.hpp"
+
+#include <velo/velo.hpp>
+
+#include <fmt/format.h>
+
+namespace velo::cli {
+
+struct AddRequest {
+  std::int64_t a = 0;
+  std::int64_t b = 0;
+};
+VELO_DESCRIBE(AddRequest, a, b);
+
+struct AddReply {
+  std::int64_t sum = 0;
+};
+VELO_DESCRIBE(AddReply, sum);
+
+struct EchoShown {
+  std::string serving;
+  std::vector<std::string> handlers;
+};
+VELO_DESCRIBE(EchoShown, serving, handlers);
+
+struct EchoEnded {
+  std::uint64_t requests = 0;
+  std::uint64_t succeeded = 0;
+  std::uint64_t failed = 0;
+  std::uint64_t rejected = 0;
+};
+VELO_DESCRIBE(EchoEnded, requests, succeeded, failed, rejected);
+
+namespace echo_detail {
+
+static Result<AddReply> add(TypedContext<AddRequest>& context) {
+  AddReply reply;
+  if (__builtin_add_overflow(context.input.a, context.input.b, &reply.sum)) {
+    return make_error(messenger::Errc::failed, "the sum does not fit into 64 bits");
+  }
+  return reply;
+}
+
+static Result<void> register_handlers(Velo& node) {
+  std::vector<Handler> handlers;
+  handlers.push_back(Handler::unary_handler("echo", [](Context& context) {
+                       context.set_response_header("echoed-bytes",
+                                                   std::to_string(context.payload().size()));
+                       return context.payload_bytes();
+                     }).build());
+  handlers.push_back(Handler::typed_unary("add", &add).build());
+  handlers.push_back(Handler::am_handler("notify", [](Context&) {}).build());
+  for (Handler& handler : handlers) {
+    auto registered = node.register_handler(std::move(handler));
+    if (!registered) return registered;
+  }
+  return {};
+}
+
+static int serve(const Globals& globals, const EchoOptions& options, Signals& signals,
+                 const std::string& sockets) {
+  auto built = Velo::builder()
+                   .add_transport(make_transport(options.transport, sockets))
+                   .filesystem_discovery(options.where.directory, options.where.cluster)
+                   .build();
+  if (!built) return fail("cannot start", built.error());
+  Velo& node = **built;
+  if (auto registered = register_handlers(node); !registered) {
+    return fail("cannot register the handlers", registered.error());
+  }
+  const std::string self = node.instance_id().to_string();
+  if (globals.output == OutputFormat::json) {
+    print_line(to_json(EchoShown{self, {"add", "echo", "notify"}}));
+  } else {
+    print_line(fmt::format("serving {} (handlers add, echo, notify); ends on Ctrl-C", self));
+  }
+  flush_output();
+  signals.wait(options.duration);
+
+  auto drained = node.shutdown().get();
+  if (!drained) return fail("the drain did not end well", drained.error());
+  const ReceivedBooks books = node.books().received;
+  if (globals.output == OutputFormat::json) {
+    print_line(to_json(EchoEnded{books.requests, books.succeeded, books.failed, books.rejected}));
+  } else {
+    print_line(fmt::format("served {} requests: {} succeeded, {} failed, {} rejected",
+                           books.requests, books.succeeded, books.failed, books.rejected));
+  }
+  return exit_ok;
+}
+
+}  // namespace echo_detail
+
+int run_echo(const Globals& globals, const EchoOptions& options) {
+  Signals signals;
+  auto sockets = TemporaryDirectory::create("velo-echo-");
+  if (!sockets) return fail("cannot make a temporary directory", sockets.error());
+  return echo_detail::serve(globals, options, signals, sockets->path());
+}
+
+}  // namespace velo::cli
