@@ -29,6 +29,8 @@ struct Header {
 };
 constexpr std::uint32_t end_of_stream = 0xffffffff;
 constexpr std::size_t read_bytes = std::size_t{256} << 10U;
+/// Frames of this size are sent from where they were received.
+constexpr std::size_t large_frame_bytes = std::size_t{16} << 10U;
 constexpr std::size_t one_way_batch = 64;
 constexpr std::size_t one_way_batch_bytes = std::size_t{1} << 20;
 
@@ -41,7 +43,7 @@ constexpr std::size_t one_way_batch_bytes = std::size_t{1} << 20;
 class Peer {
  public:
   Peer(int fd, bool uds, std::size_t frame_bytes)
-      : fd_(fd), buffer_(read_bytes + frame_bytes + sizeof(Header)) {
+      : fd_(fd), buffer_(read_bytes + 4 * frame_bytes + sizeof(Header)) {
     const int one = 1;
     if (!uds) ::setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &one, sizeof one);
     ::fcntl(fd, F_SETFL, ::fcntl(fd, F_GETFL) | O_NONBLOCK);
@@ -81,19 +83,17 @@ class Peer {
   /// Moves what front() points to.
   void send_while_reading(const char* data, std::size_t size) {
     while (size > 0) {
-      const ssize_t sent = ::send(fd_, data, size, MSG_NOSIGNAL);
-      if (sent > 0) {
-        data += sent;
-        size -= static_cast<std::size_t>(sent);
-        continue;
-      }
-      if (errno != EAGAIN && errno != EINTR) ::_exit(0);
-      pollfd wait{fd_, POLLIN | POLLOUT, 0};
-      ::poll(&wait, 1, -1);
-      if ((wait.revents & POLLIN) == 0) continue;
-      if (buffer_.size() - end_ < read_bytes) buffer_.resize(2 * buffer_.size());
-      const ssize_t got = ::recv(fd_, buffer_.data() + end_, buffer_.size() - end_, 0);
-      if (got > 0) end_ += static_cast<std::size_t>(got);
+      const std::size_t sent = send_some(data, size);
+      data += sent;
+      size -= sent;
+    }
+  }
+  /// The same with the first `size` bytes received, which are gone afterwards.
+  void send_back(std::size_t size) {
+    while (size > 0) {
+      const std::size_t sent = send_some(front(), size);
+      begin_ += sent;
+      size -= sent;
     }
   }
   void send_frame(Header header, const char* payload) {
@@ -105,11 +105,7 @@ class Peer {
   /// Waits, then receives once.
   void fill() {
     if (begin_ == end_) begin_ = end_ = 0;
-    if (buffer_.size() - end_ < read_bytes / 2) {
-      std::memmove(buffer_.data(), buffer_.data() + begin_, end_ - begin_);
-      end_ -= begin_;
-      begin_ = 0;
-    }
+    make_room();
     epoll_event events[8];
     ::epoll_wait(epoll_, events, 8, -1);
     for (;;) {
@@ -138,6 +134,28 @@ class Peer {
   }
 
  private:
+  /// For a read. Moves only where at least as much is free, so that each byte is moved about once.
+  void make_room() {
+    if (buffer_.size() - end_ >= read_bytes / 2) return;
+    if (begin_ < end_ - begin_) return buffer_.resize(2 * buffer_.size());
+    std::memmove(buffer_.data(), buffer_.data() + begin_, end_ - begin_);
+    end_ -= begin_;
+    begin_ = 0;
+  }
+  /// Sends what fits; when nothing does, waits and reads.
+  std::size_t send_some(const char* data, std::size_t size) {
+    const ssize_t sent = ::send(fd_, data, size, MSG_NOSIGNAL);
+    if (sent > 0) return static_cast<std::size_t>(sent);
+    if (errno != EAGAIN && errno != EINTR) ::_exit(0);
+    pollfd wait{fd_, POLLIN | POLLOUT, 0};
+    ::poll(&wait, 1, -1);
+    if ((wait.revents & POLLIN) == 0) return 0;
+    make_room();
+    const ssize_t got = ::recv(fd_, buffer_.data() + end_, buffer_.size() - end_, 0);
+    if (got > 0) end_ += static_cast<std::size_t>(got);
+    return 0;
+  }
+
   int fd_;
   int epoll_;
   std::vector<char> buffer_;
@@ -175,11 +193,16 @@ static int new_socket(const Spec& spec) {
   return fd;
 }
 
-static void serve_pipeline(Peer& peer) {
+/// Replies to everything that one read brought with one write.
+static void serve_pipeline(const Spec& spec, Peer& peer) {
   std::vector<char> replies;
   for (;;) {
     Header header{};
     if (!peer.have(&header)) peer.fill();
+    if (spec.payload_bytes >= large_frame_bytes) {
+      if (peer.have(&header)) peer.send_back(sizeof header + header.length);
+      continue;
+    }
     replies.clear();
     while (peer.have(&header)) {
       replies.insert(replies.end(), peer.front(), peer.front() + sizeof header + header.length);
@@ -220,7 +243,7 @@ static void serve(const Spec& spec, int ready) {
   if (::write(ready, where.data(), where.size()) < 0) fail("ready");
   Peer peer(::accept4(listener, nullptr, nullptr, SOCK_CLOEXEC), spec.medium == Medium::uds,
             spec.payload_bytes);
-  if (spec.shape == Shape::pipeline) serve_pipeline(peer);
+  if (spec.shape == Shape::pipeline) serve_pipeline(spec, peer);
   if (spec.shape == Shape::one_way) serve_one_way(peer);
   for (;;) {
     const char* payload = nullptr;

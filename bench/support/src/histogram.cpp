@@ -43,7 +43,7 @@ std::size_t Histogram::last_but(double share) const noexcept {
 
 std::vector<HistogramRow> histogram_rows(const Histogram& floor, const Histogram& ours,
                                          std::size_t rows_max) {
-  constexpr double tail_share = 0.001;
+  constexpr double tail_share = 0.01;
   if (floor.count() + ours.count() == 0) return {};
   const std::size_t begin = std::min(floor.first(), ours.first());
   const std::size_t end = std::max(floor.last_but(tail_share), ours.last_but(tail_share)) + 1;

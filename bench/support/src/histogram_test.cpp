@@ -50,8 +50,9 @@ TEST(BenchHistogram, RowsHoldEverySampleOfBothSidesOnce) {
   }
   EXPECT_EQ(floor, 5'000u);
   EXPECT_EQ(ours, 5'001u);
-  EXPECT_FALSE(rows.back().to_ns) << "the one outlier stands alone";
-  EXPECT_EQ(rows.back().ours, 1u);
+  EXPECT_FALSE(rows.back().to_ns) << "one outlier does not stretch the rows";
+  EXPECT_GE(rows.back().ours, 1u);
+  EXPECT_LE(rows.back().ours, 51u);
 }
 
 TEST(BenchHistogram, ASampleOfManyCallsCountsWithTheMeanOfOne) {

@@ -40,7 +40,7 @@ class Histogram {
 
 struct HistogramRow {
   double from_ns = 0;
-  std::optional<double> to_ns;  ///< not in the last row, which holds the slowest thousandth
+  std::optional<double> to_ns;  ///< not in the last row, which holds the slowest hundredth
   std::uint64_t floor = 0;
   std::uint64_t ours = 0;
 
