@@ -93,6 +93,7 @@ IoResult Connection::read(Side side, std::span<std::byte> into) {
     if (count == 0) return {IoResult::Status::would_block, 0, 0};
   }
   if (count == 0) {
+    end.end_told = end.error != 0 || end.finished;
     if (end.error != 0) return connection_detail::failed(end.error);
     return {end.finished ? IoResult::Status::end : IoResult::Status::would_block, 0, 0};
   }
@@ -105,6 +106,8 @@ IoResult Connection::read(Side side, std::span<std::byte> into) {
   } else {
     wake_writer(1 - side);
   }
+  // The reader may stop here, at a short read: what else there is to read is told again.
+  if (incoming.readable == 0 && (end.finished || end.error != 0)) notify_readable(side);
   return {IoResult::Status::ok, count, 0};
 }
 
@@ -178,6 +181,7 @@ void Connection::fail(Side side, int error) {
   End& end = ends_[side];
   if (!end.usable()) return;
   end.error = error;
+  end.end_told = false;
   notify_readable(side);
   if (end.wants_write) notify_writable(side);
   ended_here();
@@ -224,6 +228,7 @@ void Connection::Readable::run() {
   End& end = connection.ends_[side];
   end.readable_queued = false;
   if (end.closed || end.events == nullptr) return;
+  if (end.end_told && connection.directions_[1 - side].readable == 0) return;
   connection.core().trace(end.node, TraceKind::readable, connection.trace_id(side),
                           connection.directions_[1 - side].readable);
   end.events->on_readable();

@@ -139,6 +139,7 @@ class Connection final : public Resource {
     std::uint32_t read_budget = 0;
     bool closed = false;
     bool finished = false;    ///< the peer's end of stream arrived
+    bool end_told = false;    ///< a read returned the end, or an error
     bool reset_sent = false;  ///< nothing more is sent
     bool wants_write = false;
     bool readable_queued = false;
