@@ -3,8 +3,6 @@
 
 #include "out_queue.hpp"
 
-#include <velo/transport/framing.hpp>
-
 #include <algorithm>
 #include <cstring>
 #include <utility>
@@ -28,21 +26,12 @@ void BlockPool::give_back(std::unique_ptr<std::byte[]> block) noexcept {
   if (spare_.size() < kept_max) spare_.push_back(std::move(block));
 }
 
-void OutQueue::append(const OutFrame& frame) {
-  const bool separate = frame.payload.size() >= limits::shared_payload_bytes_min;
-  const std::size_t copied =
-      preamble_bytes + frame.header.size() + (separate ? 0 : frame.payload.size());
-  if (tail_ == nullptr) next_block();
-  if (copied <= tail_room() && !separate) {
-    encode_frame({tail_.get() + tail_used_, copied}, frame);
-    extend(copied);
-    return;
-  }
+void OutQueue::append_in_parts(const OutFrame& frame) {
   std::byte preamble[preamble_bytes];
   encode_preamble(preamble, frame.type, frame.header.size(), frame.payload.size());
   append_copy(preamble);
   append_copy(frame.header);
-  if (!separate) return append_copy(frame.payload);
+  if (frame.payload.size() < limits::shared_payload_bytes_min) return append_copy(frame.payload);
   append_shared(share_payload(frame));
 }
 
@@ -68,15 +57,9 @@ void OutQueue::append_shared(Bytes bytes) {
   segments_.push_back(Segment{span.data(), span.size(), std::move(bytes), nullptr, false});
 }
 
-void OutQueue::extend(std::size_t size) {
-  if (tail_segment_ != none && tail_segment_ + 1 == segments_.size()) {
-    segments_.back().size += size;
-  } else {
-    tail_segment_ = segments_.size();
-    segments_.push_back(Segment{tail_.get() + tail_used_, size, Bytes(), nullptr, false});
-  }
-  tail_used_ += size;
-  bytes_ += size;
+void OutQueue::start_segment(std::size_t size) {
+  tail_segment_ = segments_.size();
+  segments_.push_back(Segment{tail_.get() + tail_used_, size, Bytes(), nullptr, false});
 }
 
 void OutQueue::next_block() {

@@ -8,6 +8,7 @@
 
 #include <velo/base/bytes.hpp>
 #include <velo/transport/frame.hpp>
+#include <velo/transport/framing.hpp>
 #include <velo/transport/limits.hpp>
 
 #include <sys/uio.h>
@@ -46,7 +47,15 @@ class OutQueue {
 
   /// The whole frame; its lengths were checked. A payload of limits::shared_payload_bytes_min or
   /// more is shared if it has an owner, and else copied into a block of its own.
-  void append(const OutFrame& frame);
+  void append(const OutFrame& frame) {
+    const std::size_t size = encoded_bytes(frame);
+    if (size <= tail_room() && frame.payload.size() < limits::shared_payload_bytes_min) {
+      encode_frame({tail_.get() + tail_used_, size}, frame);
+      extend(size);
+    } else {
+      append_in_parts(frame);
+    }
+  }
   void append_copy(ByteSpan bytes);
   void append_shared(Bytes bytes);
 
@@ -74,7 +83,17 @@ class OutQueue {
   };
 
   std::size_t tail_room() const noexcept { return tail_capacity_ - tail_used_; }
-  void extend(std::size_t size);
+  void append_in_parts(const OutFrame& frame);
+  void extend(std::size_t size) {
+    if (tail_segment_ != none && tail_segment_ + 1 == segments_.size()) {
+      segments_.back().size += size;
+    } else {
+      start_segment(size);
+    }
+    tail_used_ += size;
+    bytes_ += size;
+  }
+  void start_segment(std::size_t size);
   void next_block();
   void pop_segment() noexcept;
   void take_back(Block block, bool small) noexcept;

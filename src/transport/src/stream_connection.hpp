@@ -2,15 +2,19 @@
 // A Connection over a ByteStream: frames in, frames out, no policy beyond the limits of the
 // contract.
 //
-// The write right. One atomic word holds the stream position of everything accepted, and three
-// bits: `held` (somebody has the write right, and with it out_, blocked_ and the stream's writing
-// side), `attention` (the holder must look under the mutex before it lets go) and `closed` (nothing
-// more is accepted). A sender that finds the right free takes it and its stream position in one
-// step, writes, and lets go. A sender that finds it held reserves its position under the mutex,
-// leaves the frame in side_, and sets `attention`; positions in side_ are contiguous, and the
-// holder moves them to out_ in order. On the shard the right is kept ("corked") until the end of
-// the event or of the turn, so that replies go out in one write. Closing takes the right for good:
-// the stream is closed by the task that received it, never under a writer.
+// The write right. One atomic word holds the stream position up to which everything is accepted or
+// reserved, and three bits: `held` (somebody has the write right, and with it out_, blocked_ and
+// the stream's writing side), `attention` (the holder must look under the mutex before it lets go)
+// and `closed` (nothing more is accepted). A sender that finds the right free takes it and its
+// stream position in one step, writes, and lets go. A sender that finds it held reserves its
+// position under the mutex, leaves the frame in side_, and sets `attention`; the holder moves them
+// to out_ in order. On the shard the right is kept ("corked") until the end of the event or of the
+// turn, so that replies go out in one write. A corked shard reserves positions ahead, since a
+// locked instruction for each frame costs more than all the rest: as long as the word is what it
+// left, nobody came, and it appends with plain stores. What it did not use it gives back when it
+// lets go; if others have taken positions behind, it becomes a gap, which written_ steps over.
+// Closing takes the right for good: the stream is closed by the task that received it, never under
+// a writer.
 //
 // written_ is stored sequentially consistent before on_written() is called. So: whoever adds itself
 // to a list of waiters (sequentially consistent, or under a lock that on_written() takes) and then
@@ -35,6 +39,7 @@
 #include <optional>
 #include <string>
 #include <string_view>
+#include <vector>
 
 namespace velo::transport {
 
@@ -63,6 +68,12 @@ class StreamConnection final : public Connection, private StreamEvents {
   static constexpr std::uint64_t closed_bit = 4;
   static constexpr unsigned position_shift = 3;
 
+  /// Positions that no frame has: `size` of them behind the first `at` bytes of the stream.
+  struct Gap {
+    std::uint64_t at;
+    std::uint64_t size;
+  };
+
   enum class Ending : std::uint8_t { none, after_flush, now };
 
   StreamConnection(std::shared_ptr<StreamEnvironment> environment,
@@ -70,12 +81,14 @@ class StreamConnection final : public Connection, private StreamEvents {
   ~StreamConnection() override;
 
   // Sending, and the write right (stream_connection_write.cpp).
-  std::optional<Admission> refuse(std::uint64_t word, FrameType type,
+  std::optional<Admission> refuse(std::uint64_t position, FrameType type,
                                   std::size_t size) const noexcept;
   SendResult refused(Admission admission, FrameType type) noexcept;
   SendResult send_corked(const OutFrame& frame, std::size_t size) noexcept;
   std::optional<SendResult> send_aside(const OutFrame& frame, std::size_t size) noexcept;
+  std::optional<Admission> reserve(FrameType type, std::size_t size) noexcept;
   void append(const OutFrame& frame, std::size_t size) noexcept;
+  void take_side_up_to(std::uint64_t position, SideQueue& side) noexcept;
   void cork() noexcept;
   void turn_ended() noexcept;
   bool request_right() noexcept;
@@ -83,6 +96,7 @@ class StreamConnection final : public Connection, private StreamEvents {
   void continue_on_shard() noexcept { release_right(true); }
   bool take_side() noexcept;
   void flush() noexcept;
+  void pass_gaps() noexcept;
   void fail_writing() noexcept;
   void on_writable() override;
 
@@ -121,7 +135,12 @@ class StreamConnection final : public Connection, private StreamEvents {
   OutQueue out_;
   SideQueue taken_;
   std::uint64_t out_position_ = 0;  ///< stream position behind out_
-  bool blocked_ = false;            ///< on_writable() will come
+  std::uint64_t reserved_end_ = 0;  ///< positions up to here are the holder's to use
+  std::uint64_t written_bytes_ = 0;
+  std::uint64_t gap_bytes_ = 0;    ///< positions that gaps skipped, up to out_position_
+  std::uint64_t gaps_passed_ = 0;  ///< of these, those before what is written
+  std::vector<Gap> gaps_;          ///< the others, in order
+  bool blocked_ = false;           ///< on_writable() will come
   bool flushing_ = false;
   bool draining_ = false;  ///< close once out_ is empty
   bool write_failed_ = false;

@@ -6,6 +6,7 @@
 #include <velo/transport/framing.hpp>
 #include <velo/transport/transport.hpp>
 
+#include <algorithm>
 #include <array>
 #include <utility>
 
@@ -16,7 +17,9 @@ constexpr std::uint64_t queue_bytes_max = limits::connection_queue_bytes_max;
 constexpr std::uint64_t request_bytes_max = queue_bytes_max / 16 * 15;
 constexpr std::size_t vectors_max = 64;
 /// A corked connection does not wait for the end of the event once this much is ready.
-constexpr std::size_t corked_bytes_max = limits::write_block_bytes;
+constexpr std::size_t corked_bytes_max = std::size_t{256} << 10;
+/// Stream positions that a corked shard takes ahead at a time.
+constexpr std::uint64_t reserved_bytes = std::uint64_t{32} << 10;
 /// A sender's thread writes for other senders this often before it leaves the rest to the shard.
 constexpr unsigned rounds_max = 8;
 
@@ -24,12 +27,12 @@ constexpr unsigned rounds_max = 8;
 
 namespace detail = stream_connection_write_detail;
 
-std::optional<Admission> StreamConnection::refuse(std::uint64_t word, FrameType type,
+/// Whether a frame of this size fits behind `position`.
+std::optional<Admission> StreamConnection::refuse(std::uint64_t position, FrameType type,
                                                   std::size_t size) const noexcept {
-  if ((word & closed_bit) != 0) return Admission::closed;
   // Another thread may have written past the position of an old word.
-  const auto backlog = static_cast<std::int64_t>((word >> position_shift) -
-                                                 written_.load(std::memory_order_relaxed));
+  const auto backlog =
+      static_cast<std::int64_t>(position - written_.load(std::memory_order_relaxed));
   const std::uint64_t queued = (backlog > 0 ? static_cast<std::uint64_t>(backlog) : 0) + size;
   const std::uint64_t limit =
       type == FrameType::message ? detail::request_bytes_max : detail::queue_bytes_max;
@@ -54,7 +57,8 @@ SendResult StreamConnection::send(const OutFrame& frame) noexcept {
   if (on_shard && corked_) return send_corked(frame, size);
   std::uint64_t word = word_.load(std::memory_order_relaxed);
   for (;;) {
-    if (const auto admission = refuse(word, frame.type, size)) {
+    if ((word & closed_bit) != 0) return {Admission::closed, 0};
+    if (const auto admission = refuse(word >> position_shift, frame.type, size)) {
       return refused(*admission, frame.type);
     }
     if ((word & held_bit) != 0) {
@@ -68,6 +72,7 @@ SendResult StreamConnection::send(const OutFrame& frame) noexcept {
       break;
     }
   }
+  reserved_end_ = out_position_ + size;
   append(frame, size);
   // Read before the right is given up: afterwards out_position_ is another's.
   const std::uint64_t end = out_position_;
@@ -80,22 +85,64 @@ SendResult StreamConnection::send(const OutFrame& frame) noexcept {
 }
 
 SendResult StreamConnection::send_corked(const OutFrame& frame, std::size_t size) noexcept {
-  std::uint64_t word = word_.load(std::memory_order_relaxed);
-  do {
-    if (const auto admission = refuse(word, frame.type, size)) {
-      return refused(*admission, frame.type);
-    }
-  } while (!word_.compare_exchange_weak(word, word + (std::uint64_t{size} << position_shift),
-                                        std::memory_order_relaxed));
-  const std::uint64_t position = word >> position_shift;
-  if (position != out_position_) {
-    const std::lock_guard lock(mutex_);
-    side_.move_to(out_, position - out_position_);
-    out_position_ = position;
+  // Whoever came meanwhile, to send or to close, changed the word; and if that happened before this
+  // send began, it is seen here, without a locked instruction.
+  const std::uint64_t undisturbed = (reserved_end_ << position_shift) | held_bit;
+  std::optional<Admission> admission;
+  if (word_.load(std::memory_order_relaxed) == undisturbed &&
+      size <= reserved_end_ - out_position_) {
+    admission = refuse(out_position_, frame.type, size);
+  } else {
+    admission = reserve(frame.type, size);
   }
+  if (admission) return refused(*admission, frame.type);
   append(frame, size);
+  // flush() may let others send: the end is this frame's only now.
+  const std::uint64_t end = out_position_;
   if (out_.bytes() >= detail::corked_bytes_max) flush();
-  return {Admission::accepted, position + size};
+  return {Admission::accepted, end};
+}
+
+/// Makes room for `size` between out_position_ and reserved_end_, behind everything accepted so
+/// far.
+std::optional<Admission> StreamConnection::reserve(FrameType type, std::size_t size) noexcept {
+  std::uint64_t word = word_.load(std::memory_order_relaxed);
+  std::uint64_t position = 0;
+  std::uint64_t more = 0;
+  do {
+    if ((word & closed_bit) != 0) return Admission::closed;
+    position = word >> position_shift;
+    const std::uint64_t unused = position == reserved_end_ ? position - out_position_ : 0;
+    if (const auto admission = refuse(position - unused, type, size)) return admission;
+    // Only `attention` is new, and that waits until the right is let go.
+    if (size <= unused) return std::nullopt;
+    const std::uint64_t needed = size - unused;
+    const bool near_limit =
+        refuse(position, FrameType::message, detail::reserved_bytes).has_value();
+    more = near_limit ? needed : std::max<std::uint64_t>(needed, detail::reserved_bytes);
+  } while (!word_.compare_exchange_weak(word, word + (more << position_shift),
+                                        std::memory_order_relaxed));
+  if (position != reserved_end_) {
+    const std::lock_guard lock(mutex_);
+    take_side_up_to(position, side_);
+    if (side_.empty() && !writable_ && ending_ == Ending::none) {
+      word_.fetch_and(~attention_bit, std::memory_order_relaxed);
+    }
+  }
+  reserved_end_ = position + more;
+  return std::nullopt;
+}
+
+/// Moves what others have accepted behind the reservation to out_; the unused rest of it becomes a
+/// gap.
+void StreamConnection::take_side_up_to(std::uint64_t position, SideQueue& side) noexcept {
+  if (const std::uint64_t unused = reserved_end_ - out_position_; unused != 0) {
+    gaps_.push_back(Gap{out_position_ - gap_bytes_, unused});
+    gap_bytes_ += unused;
+  }
+  side.move_to(out_, position - reserved_end_);
+  out_position_ = position;
+  reserved_end_ = position;
 }
 
 std::optional<SendResult> StreamConnection::send_aside(const OutFrame& frame,
@@ -109,7 +156,8 @@ std::optional<SendResult> StreamConnection::send_aside(const OutFrame& frame,
     const std::lock_guard lock(mutex_);
     std::uint64_t word = word_.load(std::memory_order_relaxed);
     for (;;) {
-      admission = refuse(word, frame.type, size);
+      if ((word & closed_bit) != 0) return SendResult{Admission::closed, 0};
+      admission = refuse(word >> position_shift, frame.type, size);
       if (admission) break;
       if ((word & held_bit) == 0) return std::nullopt;
       const std::uint64_t next = (word + (std::uint64_t{size} << position_shift)) | attention_bit;
@@ -163,10 +211,14 @@ void StreamConnection::release_right(bool on_shard) noexcept {
     std::uint64_t word = word_.load(std::memory_order_relaxed);
     if ((word & attention_bit) == 0) {
       if (draining_ && out_.empty()) return post_finish();
-      if (word_.compare_exchange_strong(word, word & ~held_bit, std::memory_order_release,
+      // What was reserved and not used goes back; nobody has come behind it, or this fails.
+      const std::uint64_t reserved_end = std::exchange(reserved_end_, out_position_);
+      const std::uint64_t released = (out_position_ << position_shift) | (word & closed_bit);
+      if (word_.compare_exchange_strong(word, released, std::memory_order_release,
                                         std::memory_order_relaxed)) {
         return;
       }
+      reserved_end_ = reserved_end;
       continue;
     }
     if (!take_side()) return post_finish();
@@ -186,8 +238,7 @@ bool StreamConnection::take_side() noexcept {
     ending = ending_;
     if (std::exchange(writable_, false)) blocked_ = false;
   }
-  out_position_ += taken_.bytes();
-  taken_.move_to(out_, taken_.bytes());
+  if (!taken_.empty()) take_side_up_to(reserved_end_ + taken_.bytes(), taken_);
   if (ending == Ending::after_flush) draining_ = true;
   return ending != Ending::now;
 }
@@ -202,8 +253,9 @@ void StreamConnection::flush() noexcept {
     const IoResult result = stream_->try_write(std::span(vectors).first(count));
     if (result.status == IoResult::Status::ok) {
       out_.consume(result.bytes);
-      written_.store(written_.load(std::memory_order_relaxed) + result.bytes,
-                     std::memory_order_seq_cst);
+      written_bytes_ += result.bytes;
+      if (!gaps_.empty()) pass_gaps();
+      written_.store(written_bytes_ + gaps_passed_, std::memory_order_seq_cst);
       events_->on_written(*this);
       continue;
     }
@@ -216,6 +268,13 @@ void StreamConnection::flush() noexcept {
     break;
   }
   flushing_ = false;
+}
+
+void StreamConnection::pass_gaps() noexcept {
+  const auto behind = std::find_if(gaps_.begin(), gaps_.end(),
+                                   [this](const Gap& gap) { return gap.at > written_bytes_; });
+  for (auto gap = gaps_.begin(); gap != behind; ++gap) gaps_passed_ += gap->size;
+  gaps_.erase(gaps_.begin(), behind);
 }
 
 void StreamConnection::fail_writing() noexcept {

@@ -78,8 +78,8 @@ class Party final : public ConnectionEvents {
         frames.push_back(
             {frame.type(), std::string(as_text(frame.header())), frame.retain_payload()});
       }
+      driver_.notify();
     }
-    driver_.notify();
     if (frame_hook) frame_hook(with, frame);
   }
 
@@ -91,11 +91,9 @@ class Party final : public ConnectionEvents {
   void on_closed(Connection& with, const Error& reason) override {
     closed_seen_.store(true);
     if (closed_hook) closed_hook(with, reason);
-    {
-      const std::lock_guard lock(driver_.mutex());
-      ++closed_count;
-      closed = reason;
-    }
+    const std::lock_guard lock(driver_.mutex());
+    ++closed_count;
+    closed = reason;
     driver_.notify();
   }
 

@@ -140,6 +140,35 @@ static void a_blocked_connection_takes_frames_from_everybody(Stage& stage) {
   EXPECT_TRUE(stage.wait([&] { return connection.queued() == 0; }));
 }
 
+static void senders_on_and_off_the_shard_are_accounted_exactly(Stage& stage) {
+  const auto peer = stage.connect_raw();
+  Party& server = stage.accepted(0);
+  peer->read();
+  std::atomic<std::uint64_t> bytes{0};
+  std::atomic<std::uint64_t> highest{0};
+  const auto send = [&](Party& party, std::size_t sender, std::size_t i) {
+    const std::string header = std::to_string(sender) + " " + std::to_string(i);
+    const SendResult result = party.send(FrameType::message, header, "payload");
+    ASSERT_EQ(result.admission, Admission::accepted);
+    bytes += 11 + header.size() + 7;
+    std::uint64_t before = highest.load();
+    while (before < result.end && !highest.compare_exchange_weak(before, result.end)) {
+    }
+  };
+  stage.driver().concurrently(5, 400, [&, &party = server](std::size_t sender, std::size_t i) {
+    if (sender > 0) return send(party, sender, i);
+    // Bursts on the shard, during which the others come in between.
+    party.on_shard([&] {
+      for (std::size_t k = 0; k < 100; ++k) send(party, sender, k);
+    });
+  });
+  const Connection& connection = *server.connection;
+  ASSERT_TRUE(stage.wait([&] { return peer->read_bytes == bytes.load(); }));
+  ASSERT_TRUE(stage.wait([&] { return connection.queued() == 0; }));
+  EXPECT_EQ(connection.written(), highest.load());
+  EXPECT_GE(connection.written(), bytes.load());
+}
+
 static void unwritten_frames_never_left(Stage& stage) {
   const auto peer = stage.connect_raw();
   Party& server = stage.accepted(0);
@@ -163,6 +192,8 @@ constexpr Scenario scenarios[] = {
     {"AQueueDrainsWhenTheReaderGoesOn", a_queue_drains_when_the_reader_goes_on, true},
     {"ABlockedConnectionTakesFramesFromEverybody", a_blocked_connection_takes_frames_from_everybody,
      true},
+    {"SendersOnAndOffTheShardAreAccountedExactly",
+     senders_on_and_off_the_shard_are_accounted_exactly, true},
     {"UnwrittenFramesNeverLeft", unwritten_frames_never_left, true},
 };
 

@@ -91,10 +91,8 @@ class RawPeer final : private StreamEvents {
       }
       unwritten_.erase(0, result.bytes);
     }
-    {
-      const std::lock_guard lock(driver_.mutex());
-      written_all_ = unwritten_.empty();
-    }
+    const std::lock_guard lock(driver_.mutex());
+    written_all_ = unwritten_.empty();
     driver_.notify();
   }
 

@@ -77,10 +77,8 @@ void Stage::on_accepted(ConnectionPtr connection) {
   Party& party = add_party();
   if (prepare_server) prepare_server(party);
   party.start(std::move(connection));
-  {
-    const std::lock_guard lock(driver_->mutex());
-    accepted_.push_back(&party);
-  }
+  const std::lock_guard lock(driver_->mutex());
+  accepted_.push_back(&party);
   driver_->notify();
 }
 
@@ -116,8 +114,8 @@ Result<Party*> Stage::dial(ByteSpan entry) {
           } else {
             outcome.emplace(connection.error());
           }
+          driver_->notify();
         }
-        driver_->notify();
       });
   EXPECT_TRUE(wait([&] { return outcome.has_value(); }));
   driver_->run_on(shard, [&] { dial.reset(); });

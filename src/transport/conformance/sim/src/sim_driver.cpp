@@ -31,6 +31,7 @@ class SimDriver final : public Driver {
   }
 
   void run_on(Shard& shard, const std::function<void()>& task) override {
+    if (shard.on_this_thread()) return task();
     bool ran = false;
     post(shard, [&] {
       task();

@@ -65,9 +65,13 @@ class Connection {
   /// Never blocks.
   virtual SendResult send(const OutFrame& frame) noexcept = 0;
 
-  /// Bytes of the outgoing stream that were handed to the operating system.
+  /// The position in the outgoing stream up to which everything was handed to the operating
+  /// system. Positions count bytes, and skip some when threads contend. Only grows, and is stored
+  /// sequentially consistent before on_written(): whoever adds itself to a list of waiters and then
+  /// still finds written() < end is seen by the on_written() that follows.
   virtual std::uint64_t written() const noexcept = 0;
-  /// Bytes accepted and not yet written; at most the queue's limit.
+  /// Bytes accepted and not yet written, or up to 32 KiB more while the shard sends; at most the
+  /// queue's limit.
   virtual std::uint64_t queued() const noexcept = 0;
 
   /// Ends the connection; on_closed follows on the shard with `reason`. What is queued is dropped.

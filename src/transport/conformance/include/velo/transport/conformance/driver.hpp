@@ -39,7 +39,8 @@ class Driver {
   /// Whether time is virtual and everything happens on one thread.
   virtual bool simulated() const = 0;
 
-  /// Guards what scenarios record. Whoever changes that calls notify() afterwards.
+  /// Guards what scenarios record. Whoever changes that calls notify() before unlocking:
+  /// whoever waits may destroy what was recorded as soon as it can lock.
   std::mutex& mutex() noexcept { return mutex_; }
   void notify() noexcept { changed_.notify_all(); }
 
