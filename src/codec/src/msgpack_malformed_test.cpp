@@ -159,7 +159,9 @@ TEST(MsgpackMalformed, LengthBombsAreRefusedBeforeAnythingIsAllocated) {
   EXPECT_TRUE(fails<samples::Settings>("dfffffffff", Errc::malformed));
   EXPECT_TRUE(fails<samples::Settings>("81a178c9ffffffff01", Errc::malformed));
   EXPECT_TRUE(fails<JsonValue>("dfffffffff", Errc::malformed));
-  EXPECT_GT(largest_block, 0U);
+  if (VELO_COUNTS_BLOCKS) {
+    EXPECT_GT(largest_block, 0U);
+  }
   EXPECT_LT(largest_block, 1024U);  // the messages of the errors, no more
 }
 
