@@ -7,6 +7,53 @@
 
 namespace velo {
 
+namespace velo_detail {
+
+/// Hands on to a discovery, and tells how the announcement went: the messenger makes it but does
+/// not wait for it.
+class ReportingDiscovery final : public PeerDiscovery {
+ public:
+  ReportingDiscovery(World& world, std::shared_ptr<PeerDiscovery> inner)
+      : pool_(world.pool()),
+        inner_(std::move(inner)),
+        announced_(std::make_shared<Promise<void>>(world.pool())) {}
+
+  /// Ends with the first announcement. Call once, before there can be one.
+  Op<void> announced() { return announced_->op(); }
+
+  std::string_view name() const noexcept override { return inner_->name(); }
+  Op<std::unique_ptr<discovery::Registration>> announce(const PeerInfo& self) override {
+    using Kept = std::unique_ptr<discovery::Registration>;
+    auto kept = std::make_shared<Promise<Kept>>(pool_);
+    Op<Kept> op = kept->op();
+    inner_->announce(self).then(pool_, [kept, announced = announced_](Result<Kept> result) {
+      Result<void> told;
+      if (!result) told = result.error();
+      kept->set(std::move(result));
+      announced->set(std::move(told));
+    });
+    return op;
+  }
+  Op<PeerInfo> discover_by_instance_id(const InstanceId& id) override {
+    return inner_->discover_by_instance_id(id);
+  }
+  Op<PeerInfo> discover_by_worker_id(WorkerId id) override {
+    return inner_->discover_by_worker_id(id);
+  }
+  Op<std::vector<PeerInfo>> list() override { return inner_->list(); }
+  std::unique_ptr<discovery::Registration> watch(Executor& executor,
+                                                 discovery::PeerWatcher watcher) override {
+    return inner_->watch(executor, std::move(watcher));
+  }
+
+ private:
+  Executor& pool_;
+  std::shared_ptr<PeerDiscovery> inner_;
+  std::shared_ptr<Promise<void>> announced_;
+};
+
+}  // namespace velo_detail
+
 struct VeloBuilder::Parts {
   std::vector<std::unique_ptr<Transport>> transports;
   std::vector<DiscoveryFactory> discoveries;
@@ -113,10 +160,20 @@ Result<std::unique_ptr<Velo>> VeloBuilder::build() {
   MessengerBuilder builder = Messenger::builder(world);
   for (auto& transport : parts_->transports) builder.add_transport(std::move(transport));
   parts_->transports.clear();
-  if (*source != nullptr) builder.discovery(std::move(*source));
+  std::optional<Op<void>> announced;
+  if (*source != nullptr) {
+    auto reporting = std::make_shared<velo_detail::ReportingDiscovery>(world, std::move(*source));
+    announced.emplace(reporting->announced());
+    builder.discovery(std::move(reporting));
+  }
   if (parts_->calls_max) builder.calls_max(*parts_->calls_max);
   auto messenger = builder.build();
   if (!messenger) return messenger.error();
+  if (announced) {
+    auto ended = std::move(*announced).get();
+    // In simulation and on executors nobody may wait; there the announcement goes on by itself.
+    if (!ended && !ended.error().is(Errc::would_deadlock)) return ended.error();
+  }
   return std::make_unique<Velo>(std::move(owned), std::move(*messenger));
 }
 

@@ -5,6 +5,7 @@
 
 #include <gtest/gtest.h>
 
+#include <cstdio>
 #include <cstdlib>
 #include <filesystem>
 #include <string>
@@ -133,6 +134,28 @@ TEST(Velo, FailsToBuildWhenADiscoveryDoes) {
   auto built = Velo::builder().filesystem_discovery("", "velo").build();
   ASSERT_FALSE(built);
   EXPECT_TRUE(built.error().is(Errc::invalid_argument));
+}
+
+TEST(Velo, IsAnnouncedWhenItIsBuilt) {
+  const Folder folder;
+  auto world = RealWorld::create();
+  ASSERT_TRUE(world);
+  auto reader = discovery::FilesystemDiscovery::create(**world, folder.path(), "velo");
+  ASSERT_TRUE(reader);
+  for (int i = 0; i < 20; ++i) {
+    auto node = must(Velo::builder().filesystem_discovery(folder.path()).build());
+    ASSERT_NE(node, nullptr);
+    auto found = (*reader)->discover_by_instance_id(node->instance_id()).get();
+    EXPECT_TRUE(found) << found.error().to_string();
+  }
+}
+
+TEST(Velo, FailsToBuildWhenItCannotBeAnnounced) {
+  const Folder folder;
+  const std::string file = folder.path() + "/file";
+  ASSERT_NE(std::fclose(std::fopen(file.c_str(), "w")), EOF);
+  auto built = Velo::builder().filesystem_discovery(file).build();
+  EXPECT_FALSE(built);
 }
 
 TEST(Velo, FailsToBuildWhenATransportDoes) {

@@ -139,7 +139,8 @@ class [[nodiscard]] VeloBuilder {
   VeloBuilder& calls_max(std::size_t calls) &;
   VeloBuilder&& calls_max(std::size_t calls) &&;
 
-  /// Starts everything; the first part that does not start fails the build. Once.
+  /// Starts everything and waits until the node is announced (not on executors and in simulation,
+  /// where nothing may wait); the first part that fails, fails the build. Once.
   Result<std::unique_ptr<Velo>> build();
 
  private:
