@@ -76,6 +76,7 @@ struct DemoOptions {
   double kill_at = 0.5;  ///< of the files
   Duration timeout = std::chrono::seconds(30);
   std::string results;  ///< file to write "<sha256>  <path>" lines to; empty: none
+  std::string spoil;    ///< for tests: the workers lie about this path
 };
 int run_demo(const Globals& globals, const DemoOptions& options);
 
@@ -84,6 +85,7 @@ struct DemoWorkerOptions {
   std::string transport = "tcp";
   std::size_t index = 0;
   int parent = 0;
+  std::string spoil;
 };
 int run_demo_worker(const DemoWorkerOptions& options);
 

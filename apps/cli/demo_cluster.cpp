@@ -33,7 +33,7 @@ int DemoCluster::start() {
   directory_.emplace(std::move(*directory));
   const Rendezvous where{directory_->path(), demo_cluster};
   for (std::size_t i = 0; i < options_.workers; ++i) {
-    auto spawned = processes_.spawn(where, options_.transport);
+    auto spawned = processes_.spawn(where, options_);
     if (!spawned) return fail("cannot start a worker process", spawned.error());
   }
   workers_.resize(options_.workers);
@@ -105,11 +105,9 @@ void DemoCluster::greet(const InstanceId& instance) {
 
 std::optional<int> DemoCluster::turn(Duration patience) {
   mailbox_.wait(signals_, patience);
-  const auto number = signals_.asked_to_end();
   processes_.reap();
-  if (number) return number;
   for (auto& each : mailbox_.take()) each();
-  return std::nullopt;
+  return signals_.asked_to_end();
 }
 
 void DemoCluster::count_end(std::size_t worker, const Error* error) {

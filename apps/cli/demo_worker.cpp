@@ -76,10 +76,13 @@ static WorkerReply describe(Velo& node, std::size_t index) {
   return reply;
 }
 
-static Result<void> register_handlers(Velo& node, OpenFiles& files, std::size_t index) {
+static Result<void> register_handlers(Velo& node, OpenFiles& files,
+                                      const DemoWorkerOptions& options) {
   std::vector<Handler> handlers;
-  handlers.push_back(Handler::typed_unary("digest", [](TypedContext<DigestRequest>& context) {
-                       return digest_of(context.input.contents);
+  handlers.push_back(Handler::typed_unary("digest", [&](TypedContext<DigestRequest>& context) {
+                       Digest digest = digest_of(context.input.contents);
+                       if (context.input.path == options.spoil) ++digest.lines;
+                       return digest;
                      }).build());
   handlers.push_back(Handler::typed_unary("digest_part", [&](TypedContext<PartRequest>& context) {
                        return files.add(context.input);
@@ -88,8 +91,8 @@ static Result<void> register_handlers(Velo& node, OpenFiles& files, std::size_t 
                        return files.end(context.input);
                      }).build());
   // The last one: who sees it sees all.
-  handlers.push_back(Handler::typed_unary("worker", [&node, index](TypedContext<WorkerRequest>&) {
-                       return describe(node, index);
+  handlers.push_back(Handler::typed_unary("worker", [&](TypedContext<WorkerRequest>&) {
+                       return describe(node, options.index);
                      }).build());
   for (Handler& handler : handlers) {
     auto registered = node.register_handler(std::move(handler));
@@ -121,7 +124,7 @@ int run_demo_worker(const DemoWorkerOptions& options) {
   if (!built) return fail("a worker cannot start", built.error());
   Velo& node = **built;
   demo_worker_detail::OpenFiles files;
-  auto registered = demo_worker_detail::register_handlers(node, files, options.index);
+  auto registered = demo_worker_detail::register_handlers(node, files, options);
   if (!registered) return fail("a worker cannot register its handlers", registered.error());
   demo_worker_detail::wait_for_end_of_input();
   auto drained = node.shutdown(ShutdownPolicy(std::chrono::seconds(1))).get();

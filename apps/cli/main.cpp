@@ -146,6 +146,7 @@ static void add_demo(CLI::App& app, Globals& globals) {
   duration_option(sub, "-t,--timeout", options->timeout, "Deadline of one call [30s]");
   sub->add_option("--results", options->results, "Write the sums here, as sha256sum does")
       ->type_name("PATH");
+  sub->add_option("--spoil", options->spoil)->group("");
   sub->callback([&globals, options] {
     globals.action = [&globals, options] { return run_demo(globals, *options); };
   });
@@ -160,6 +161,7 @@ static void add_demo_worker(CLI::App& app, Globals& globals) {
   sub->add_option("--transport", options->transport);
   sub->add_option("--index", options->index);
   sub->add_option("--parent", options->parent);
+  sub->add_option("--spoil", options->spoil);
   sub->callback(
       [&globals, options] { globals.action = [options] { return run_demo_worker(*options); }; });
 }
@@ -183,9 +185,7 @@ static void fill(CLI::App& app, Globals& globals) {
   app.add_flag_callback(
       "--no-progress", [&globals] { globals.progress = false; }, "No progress bar");
   add_demo(app, globals);
-#ifdef VELO_CLI_BENCH
   add_bench_command(app, globals);
-#endif
   add_info(app, globals);
   add_handlers(app, globals);
   add_call(app, globals);

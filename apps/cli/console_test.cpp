@@ -1,0 +1,54 @@
+// SPDX-License-Identifier: Apache-2.0
+// What the command line reads and writes as text.
+
+#include "console.hpp"
+
+#include <gtest/gtest.h>
+
+namespace console_test {
+
+using namespace std::chrono_literals;
+using namespace velo::cli;
+
+TEST(Console, DurationsHaveUnitsAndBareNumbersAreSeconds) {
+  EXPECT_EQ(parse_duration("250ms").value(), 250ms);
+  EXPECT_EQ(parse_duration("10us").value(), 10us);
+  EXPECT_EQ(parse_duration("7ns").value(), 7ns);
+  EXPECT_EQ(parse_duration("5").value(), 5s);
+  EXPECT_EQ(parse_duration("1.5s").value(), 1500ms);
+  EXPECT_EQ(parse_duration("2m").value(), 2min);
+  EXPECT_EQ(parse_duration("1h").value(), 1h);
+}
+
+TEST(Console, WhatIsNoDurationIsRefused) {
+  for (const char* text : {"", "s", "5 s", "-1s", "1e99h", "nan", "inf", "5x", "0x5s", "5s5s"}) {
+    EXPECT_FALSE(parse_duration(text)) << text;
+  }
+}
+
+TEST(Console, FiguresAreShownToThreeDigits) {
+  EXPECT_EQ(show_duration(950ns), "950 ns");
+  EXPECT_EQ(show_duration(1234ns), "1.23 us");
+  EXPECT_EQ(show_duration(45600us), "45.6 ms");
+  EXPECT_EQ(show_duration(2s), "2.00 s");
+  EXPECT_EQ(show_bytes(999), "999 B");
+  EXPECT_EQ(show_bytes(1500), "1.5 kB");
+  EXPECT_EQ(show_bytes(2'500'000'000), "2.50 GB");
+  EXPECT_EQ(show_count(7), "7");
+  EXPECT_EQ(show_count(999), "999");
+  EXPECT_EQ(show_count(1000), "1 000");
+  EXPECT_EQ(show_count(1'234'567), "1 234 567");
+}
+
+TEST(Console, ColumnsLineUpAlsoForLettersOfSeveralBytes) {
+  EXPECT_EQ(table({"A", "B"}, {{"größe", "1"}, {"x", "22"}}, {false, true}),
+            "A       B\n"
+            "größe   1\n"
+            "x      22");
+}
+
+TEST(Console, RowsDoNotEndInSpaces) {
+  EXPECT_EQ(table({"NAME", "NOTE"}, {{"a", ""}}), "NAME  NOTE\na");
+}
+
+}  // namespace console_test
