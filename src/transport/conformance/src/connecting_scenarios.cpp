@@ -14,6 +14,7 @@
 #include <string>
 #include <string_view>
 #include <utility>
+#include <vector>
 
 namespace velo::transport::conformance {
 namespace connecting_scenarios_detail {
@@ -64,7 +65,7 @@ static void a_transport_that_did_not_start_says_so(Stage& stage) {
   Shard& shard = stage.world(1).shard(0);
   std::optional<Error> error;
   std::unique_ptr<Dial> dial =
-      idle->connect(shard, stage.entry(), [&](Result<ConnectionPtr> connection) {
+      idle->connect(shard, stage.entry(), [&](const Result<ConnectionPtr>& connection) {
         const std::lock_guard lock(stage.driver().mutex());
         if (!connection) error = connection.error();
       });
@@ -80,10 +81,10 @@ static void an_abandoned_attempt_never_calls_back(Stage& stage) {
   stage.driver().run_on(shard, [&] {
     for (int i = 0; i < 20; ++i) {
       std::unique_ptr<Dial> dial = stage.transport(1).connect(
-          shard, stage.entry(), [&called](Result<ConnectionPtr>) { ++called; });
+          shard, stage.entry(), [&called](const Result<ConnectionPtr>&) { ++called; });
       dial.reset();
       dial = stage.transport(1).connect(shard, as_bytes("garbage"),
-                                        [&called](Result<ConnectionPtr>) { ++called; });
+                                        [&called](const Result<ConnectionPtr>&) { ++called; });
       dial.reset();
     }
   });
@@ -107,8 +108,8 @@ static void an_accepted_connection_that_is_dropped_ends_the_other_side(Stage& st
 static void a_dialled_connection_that_is_dropped_ends_the_other_side(Stage& stage) {
   Shard& shard = stage.world(1).shard(0);
   bool answered = false;
-  std::unique_ptr<Dial> dial =
-      stage.transport(1).connect(shard, stage.entry(), [&](Result<ConnectionPtr> connection) {
+  std::unique_ptr<Dial> dial = stage.transport(1).connect(
+      shard, stage.entry(), [&](const Result<ConnectionPtr>& connection) {
         const std::lock_guard lock(stage.driver().mutex());
         answered = connection.has_value();
       });
@@ -165,6 +166,7 @@ static void a_thousand_connections_come_and_go_without_a_trace(Stage& stage) {
 static void many_connections_work_side_by_side(Stage& stage) {
   constexpr std::size_t count = 100;
   std::vector<Stage::Ends> ends;
+  ends.reserve(count);
   for (std::size_t i = 0; i < count; ++i) ends.push_back(stage.connect());
   for (std::size_t i = 0; i < count; ++i) {
     ends[i].client.send(FrameType::message, std::to_string(i), "");

@@ -47,7 +47,9 @@ static void every_accepted_frame_is_written(Stage& stage) {
   EXPECT_FALSE(shrank.load());
   EXPECT_GT(told.load(), 0U);
   // In simulation a write may take a part only.
-  if (!stage.driver().simulated()) EXPECT_LE(told.load(), 500U);
+  if (!stage.driver().simulated()) {
+    EXPECT_LE(told.load(), 500U);
+  }
 }
 
 static void sending_inside_on_written_goes_on(Stage& stage) {

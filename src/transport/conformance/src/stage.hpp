@@ -31,7 +31,7 @@ class Stage final : private AcceptHandler {
   Stage(std::unique_ptr<Driver> driver, std::unique_ptr<Kit> kit);
   Stage(const Stage&) = delete;
   Stage& operator=(const Stage&) = delete;
-  ~Stage();
+  virtual ~Stage();
 
   Driver& driver() noexcept { return *driver_; }
   Kit& kit() noexcept { return *kit_; }

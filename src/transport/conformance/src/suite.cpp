@@ -31,7 +31,7 @@ class ScenarioTest final : public testing::Test {
 
 }  // namespace suite_detail
 
-bool register_suite(const std::string& name, DriverFactory driver, KitFactory kit,
+bool register_suite(const std::string& name, const DriverFactory& driver, const KitFactory& kit,
                     bool over_streams) {
   for (const auto& scenarios : {frame_scenarios(), stream_scenarios(), ending_scenarios(),
                                 connecting_scenarios(), queue_scenarios()}) {

@@ -116,6 +116,10 @@ class InprocConnection final : public Connection {
                    std::string remote)
       : pair_(std::move(pair)), side_(side), shard_(shard), remote_(std::move(remote)) {}
 
+  InprocConnection(const InprocConnection&) = delete;
+  InprocConnection& operator=(const InprocConnection&) = delete;
+  ~InprocConnection() override;
+
   void start(ConnectionEvents& events) override;
   SendResult send(const OutFrame& frame) noexcept override { return pair_->send(side_, frame); }
   std::uint64_t written() const noexcept override { return pair_->written(side_); }
@@ -129,8 +133,6 @@ class InprocConnection final : public Connection {
   std::string remote() const override { return remote_; }
 
  private:
-  ~InprocConnection() override;
-
   const std::shared_ptr<InprocPair> pair_;
   const std::size_t side_;
   Shard& shard_;

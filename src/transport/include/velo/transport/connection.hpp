@@ -49,8 +49,9 @@ struct SendResult {
   std::uint64_t end = 0;
 };
 
-/// Shared by reference counting: whoever stores a pointer holds a ConnectionPtr.
-class Connection {
+/// Shared by reference counting: whoever stores a pointer holds a ConnectionPtr. A started one
+/// lives until it is closed, whoever holds it.
+class Connection {  // NOLINT(cppcoreguidelines-virtual-class-destructor)
  public:
   Connection(const Connection&) = delete;
   Connection& operator=(const Connection&) = delete;

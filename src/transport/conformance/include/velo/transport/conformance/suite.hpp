@@ -39,7 +39,7 @@ using KitFactory = std::function<std::unique_ptr<Kit>()>;
 /// Registers one GoogleTest test `name`.Scenario for each scenario that applies; true, so that a
 /// static can be initialised. `over_streams`: the backend's connections can be reached by raw
 /// bytes.
-bool register_suite(const std::string& name, DriverFactory driver, KitFactory kit,
+bool register_suite(const std::string& name, const DriverFactory& driver, const KitFactory& kit,
                     bool over_streams);
 
 }  // namespace velo::transport::conformance
