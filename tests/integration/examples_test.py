@@ -1,0 +1,122 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Every example runs, ends well, prints what it promises and leaves nothing behind."""
+
+import subprocess
+import unittest
+
+import program
+
+EXAMPLES = program.SOURCES / "examples"
+
+# name -> runs; a run: its arguments, and patterns of which each matches one line, in this order.
+RUNS = {
+    "quick_start": [([], ["ping -> pong"])],
+    "am_send": [([], ["sent 3, written 3", "received 3 notices, their levels add up to 6"])],
+    "am_sync": [
+        (
+            [],
+            [
+                "worker: report, 2 copies",
+                "client: the worker has finished",
+                "client: refused, .*report has nothing to print",
+            ],
+        )
+    ],
+    "unary": [([], [r"HELLO! \(5 bytes\)", "LATER", "ONE TWO THREE ?"])],
+    "typed_unary": [
+        (
+            [],
+            [r'\{"numbers":\[5,4,3\],"dropped":2\}', r"refused: messenger\.bad_request: .*numbers.*"],
+        )
+    ],
+    "handlers": [([], ["the peer has: add echo log ping", "40 \\+ 2 = 42", "echo: hello", "log: done"])],
+    "handler_calls_back": [
+        ([], ["greet: hello, Ada", "peers: 1", "dance: I learned to dance", "again: .*dance.*"])
+    ],
+    "messenger_inner": [([], ["same instance: yes", "uptime: running"])],
+    "messenger_builder": [([], ["ping -> pong", "the client knows 1 peer"])],
+    "peer_discovery": [([], [r"found process \d+", "it has left"])],
+    "deadlines_and_cancel": [
+        (
+            [],
+            [
+                r"deadline: messenger\.deadline_exceeded.*",
+                r"stop token: messenger\.cancelled.*",
+                "dropped: the handler saw it",
+            ],
+        )
+    ],
+    "asio_coroutines": [
+        ([], ["session [123]: done", "session [123]: done", "session [123]: done", "answered on this thread: 9"])
+    ],
+    "ping_pong": [
+        (
+            ["--rounds", "200", "--transport", transport, *processes],
+            [
+                f"200 rounds over {transport}, {'two processes' if processes else 'one process'}",
+                r"rtt us: avg [0-9.]+  min [0-9.]+  max [0-9.]+",
+                r"rtt us: p50 [0-9.]+  p90 [0-9.]+  p99 [0-9.]+  p99\.9 [0-9.]+",
+            ],
+        )
+        for transport, processes in [
+            ("tcp", []),
+            ("uds", []),
+            ("inproc", []),
+            ("tcp", ["--two-process"]),
+            ("uds", ["--two-process"]),
+        ]
+    ],
+}
+
+
+class Examples(program.ProgramTest):
+    def run_example(self, name, *arguments):
+        ended = subprocess.run(
+            [program.BIN / f"example_{name}", *arguments],
+            env=self.environment,
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            text=True,
+            timeout=program.PATIENCE,
+            check=False,
+        )
+        return ended.returncode, ended.stdout, ended.stderr
+
+    def assert_prints(self, patterns, out):
+        lines = out.splitlines()
+        self.assertEqual(len(lines), len(patterns), out)
+        for line, pattern in zip(lines, patterns):
+            self.assertRegex(line, rf"\A{pattern}\Z")
+
+    def test_each_example_is_run_here(self):
+        self.assertEqual(sorted(path.stem for path in EXAMPLES.glob("*.cpp")), sorted(RUNS))
+
+    def test_each_example_fits_a_page_or_two(self):
+        for path in EXAMPLES.glob("*.cpp"):
+            with self.subTest(path.name):
+                self.assertLess(len(path.read_text().splitlines()), 160)
+
+    def test_ping_pong_refuses_what_it_cannot_do(self):
+        for arguments in (["--rounds", "0"], ["--transport", "pigeon"], ["--transport", "inproc", "--two-process"]):
+            code, out, err = self.run_example("ping_pong", *arguments)
+            self.assertEqual((code, err), (2, ""))
+            self.assertRegex(out, r"\Ausage: ping_pong ")
+
+
+def add_test(name, runs):
+    def run_it(self):
+        for arguments, patterns in runs:
+            with self.subTest(arguments):
+                code, out, err = self.run_example(name, *arguments)
+                self.assertEqual((code, err), (0, ""), out)
+                self.assert_prints(patterns, out)
+        self.assert_nothing_left()
+
+    setattr(Examples, f"test_{name}", run_it)
+
+
+for example, its_runs in RUNS.items():
+    add_test(example, its_runs)
+
+if __name__ == "__main__":
+    unittest.main()
