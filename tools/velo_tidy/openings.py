@@ -7,7 +7,7 @@ import re
 SPDX = "// SPDX-License-Identifier: Apache-2.0"
 PURPOSE_LINES = (2, 8)
 # A private header may also explain the protocol between its threads.
-PRIVATE_PURPOSE_LINES = (2, 20)
+PRIVATE_PURPOSE_LINES = (2, 30)
 README_LINES = 90
 
 _MACHINE_PATH = re.compile(r"(?<![\w.$}/-])/(home|root|work)/[\w.]")

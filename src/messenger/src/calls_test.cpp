@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // The four patterns between simulated nodes, and to oneself.
 
-#include "testing.hpp"
+#include "testing/cluster.hpp"
 
 namespace velo::messenger {
 namespace calls_test {
