@@ -4,9 +4,7 @@
 #include "testing/cluster.hpp"
 
 namespace velo::messenger {
-namespace calls_test {
-
-using namespace testing;
+namespace testing::calls_test {
 
 struct Add {
   int a = 0;
@@ -138,5 +136,5 @@ TEST(Calls, ADroppedCallCancelsTheHandler) {
   EXPECT_EQ(cluster[1].books().received.abandoned, 1u);
 }
 
-}  // namespace calls_test
+}  // namespace testing::calls_test
 }  // namespace velo::messenger

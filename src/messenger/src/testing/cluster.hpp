@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// Test support: messengers on simulated nodes that know each other. Not part of the library.
+// Test support: messengers on simulated nodes that know each other, whose books are checked at the
+// end of every test. Not part of the library.
 // Threading: the test's own thread drives the simulation.
 #pragma once
 
@@ -18,7 +19,7 @@
 
 namespace velo::messenger::testing {
 
-using namespace std::chrono_literals;
+using namespace std::chrono_literals;  // NOLINT(google-build-using-namespace)
 
 inline transport::TcpOptions tcp_of(const sim::SimNode& node) {
   transport::TcpOptions options;
@@ -27,34 +28,75 @@ inline transport::TcpOptions tcp_of(const sim::SimNode& node) {
   return options;
 }
 
-/// A simulation of `count` nodes, each with one messenger, all registered with each other.
+/// How one node of a cluster differs from the others.
+struct NodeSetup {
+  bool listens = true;
+  bool legacy = false;  ///< behaves like a peer of the public velo
+  std::size_t calls_max = 0;
+  std::shared_ptr<discovery::PeerDiscovery> discovery;
+  std::unique_ptr<transport::Transport> transport;  ///< instead of TCP
+};
+
+struct ClusterOptions {
+  std::uint64_t seed = 1;
+  bool introduced = true;  ///< all know each other
+  std::size_t shards = 1;
+  sim::SimOptions sim;
+  /// Called for each node before its messenger is built.
+  std::function<void(sim::SimNode& node, std::size_t index, NodeSetup& setup)> setup;
+
+  ClusterOptions() = default;
+};
+
+/// A simulation of nodes with one messenger each.
 class Cluster {
  public:
-  using Setup = std::function<void(MessengerBuilder&, std::size_t index)>;
-
-  explicit Cluster(std::size_t count, std::uint64_t seed = 1, const Setup& setup = {},
-                   const sim::SimOptions& options = sim::SimOptions())
-      : sim(seed, options) {
+  explicit Cluster(std::size_t count, ClusterOptions options = ClusterOptions())
+      : sim(options.seed, options.sim), options_(std::move(options)) {
     for (std::size_t i = 0; i < count; ++i) {
-      sim::SimNode& node = sim.add_node("node" + std::to_string(i));
-      auto builder = Messenger::builder(node);
-      builder.add_transport(transport::make_tcp(tcp_of(node)));
-      if (setup) setup(builder, i);
-      auto built = builder.build();
-      EXPECT_TRUE(built) << built.error().to_string();
-      messengers.push_back(std::move(*built));
+      sim::NodeOptions node_options;
+      node_options.shards = options_.shards;
+      messengers.push_back(build(sim.add_node("node" + std::to_string(i), node_options), i));
     }
+    if (options_.introduced) introduce_all();
+  }
+  Cluster(const Cluster&) = delete;
+  Cluster& operator=(const Cluster&) = delete;
+
+  /// The messengers go first, and what they left to do is done, before the simulation ends.
+  ~Cluster() {
+    sim.run_until_quiet(1min);
+    check_books();
+    messengers.clear();
+    sim.run_until_quiet(1min);
+  }
+
+  /// A messenger as this cluster's options have it, on a node of one's own.
+  std::unique_ptr<Messenger> build(sim::SimNode& node, std::size_t index) {
+    NodeSetup setup;
+    if (options_.setup) options_.setup(node, index, setup);
+    transport::TcpOptions tcp = tcp_of(node);
+    if (!setup.listens) tcp.bind.reset();
+    auto builder = Messenger::builder(node);
+    builder.add_transport(setup.transport ? std::move(setup.transport)
+                                          : transport::make_tcp(std::move(tcp)));
+    if (setup.discovery) builder.discovery(setup.discovery);
+    if (setup.calls_max != 0) builder.calls_max(setup.calls_max);
+    if (setup.legacy) builder.without_extensions();
+    auto built = builder.build();
+    EXPECT_TRUE(built) << built.error().to_string();
+    return std::move(*built);
+  }
+
+  /// Everybody learns of everybody who listens.
+  void introduce_all() {
     for (auto& messenger : messengers) {
       for (auto& other : messengers) {
+        if (other->peer_info().address.empty()) continue;
         auto registered = messenger->register_peer(other->peer_info());
         EXPECT_TRUE(registered) << registered.error().to_string();
       }
     }
-  }
-  /// The messengers go first, and what they left to do is done, before the simulation ends.
-  ~Cluster() {
-    messengers.clear();
-    sim.run_until_quiet(1min);
   }
 
   Messenger& operator[](std::size_t index) { return *messengers[index]; }
@@ -64,12 +106,50 @@ class Cluster {
   Result<T> wait(Op<T> op, Duration limit = 5min) {
     return sim.wait(std::move(op), limit);
   }
+  /// False when `predicate` did not come true within five simulated minutes.
+  template <class P>
+  bool until(P predicate) {
+    return sim.run_until(std::move(predicate), 5min);
+  }
+
+  /// Every messenger's books balance; where nothing was lost on the way, senders and receivers
+  /// counted the same.
+  void check_books() {
+    std::uint64_t ended_well = 0;
+    std::uint64_t ran = 0;
+    bool nothing_lost = !outsiders && sim.stats().resets == 0 && sim.stats().crashes == 0;
+    for (const auto& messenger : messengers) {
+      if (messenger == nullptr) {
+        nothing_lost = false;
+        continue;
+      }
+      const Books books = messenger->books();
+      EXPECT_TRUE(books.balanced()) << messenger->instance_id().to_string();
+      for (const PatternBooks* pattern : {&books.fire, &books.sync, &books.unary}) {
+        if (pattern->in_flight + (*pattern)[Fate::expired] + (*pattern)[Fate::cancelled] +
+                (*pattern)[Fate::unknown] !=
+            0) {
+          nothing_lost = false;
+        }
+        ended_well +=
+            (*pattern)[Fate::written] + (*pattern)[Fate::acknowledged] + (*pattern)[Fate::handled];
+      }
+      ran += books.received.succeeded + books.received.failed;
+    }
+    if (nothing_lost) EXPECT_EQ(ended_well, ran) << "senders' and receivers' counts differ";
+  }
 
   sim::Simulation sim;
   std::vector<std::unique_ptr<Messenger>> messengers;
+  /// Somebody else sends or receives too, or a message is meant to be lost: counts of both sides
+  /// need not agree.
+  bool outsiders = false;
+
+ private:
+  ClusterOptions options_;
 };
 
-/// "node.errc" of a failed result, "ok" otherwise; makes failures readable.
+/// "room.code" of a failed result, "ok" otherwise; makes failures readable.
 template <class T>
 std::string outcome(const Result<T>& result) {
   return result ? "ok" : error_code_name(result.error().code());
@@ -79,6 +159,47 @@ inline Handler echo(std::string name = "echo") {
   return Handler::unary_handler(std::move(name),
                                 [](Context& context) { return context.payload_bytes(); })
       .inline_()
+      .build();
+}
+
+/// Holds asynchronous handlers until the test lets them go.
+class Gate {
+ public:
+  /// For a handler to await.
+  Op<void> pass(World& world) {
+    ++waiting;
+    if (open_) return Op<void>::ready(world.pool(), {});
+    held_.push_back(std::make_unique<Promise<void>>(world.pool()));
+    return held_.back()->op();
+  }
+  void open() {
+    open_ = true;
+    for (auto& promise : held_) promise->set({});
+    held_.clear();
+  }
+
+  int waiting = 0;  ///< how many have come so far
+  int stopped = 0;  ///< how many found their stop token stopped when they were let go
+
+ private:
+  bool open_ = false;
+  std::vector<std::unique_ptr<Promise<void>>> held_;
+};
+
+inline Task<Result<Bytes>> wait_at(Context context, Gate* gate) {
+  auto op = gate->pass(context.msg().world());
+  const Result<void> passed = co_await op;
+  if (context.stop_token().stop_requested()) ++gate->stopped;
+  if (!passed) co_return passed.error();
+  Bytes reply = context.payload_bytes();
+  co_return reply;
+}
+
+/// A unary handler that answers with its payload once the gate is open.
+inline Handler gated(std::string name, Gate& gate) {
+  return Handler::unary_handler_async(
+             std::move(name),
+             [&gate](Context context) { return wait_at(std::move(context), &gate); })
       .build();
 }
 
