@@ -83,6 +83,7 @@ int run_demo(const Globals& globals, const DemoOptions& options);
 struct DemoWorkerOptions {
   Rendezvous where;
   std::string transport = "tcp";
+  std::string coordinator;  ///< its instance id
   std::size_t index = 0;
   int parent = 0;
   std::string spoil;

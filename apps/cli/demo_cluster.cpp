@@ -20,9 +20,7 @@ constexpr Duration turn_longest = std::chrono::milliseconds(100);
 
 DemoCluster::~DemoCluster() {
   processes_.stop();
-  watch_.reset();
   node_.reset();
-  discovery_.reset();
   // What still runs on its threads tells the mailbox, and reads the clock.
   if (world_ != nullptr) world_->stop();
 }
@@ -32,12 +30,13 @@ int DemoCluster::start() {
   if (!directory) return fail("cannot make a temporary directory", directory.error());
   directory_.emplace(std::move(*directory));
   const Rendezvous where{directory_->path(), demo_cluster};
+  workers_.resize(options_.workers);
+  if (const int code = open_node(where); code != exit_ok) return code;
+  const std::string self = node_->instance_id().to_string();
   for (std::size_t i = 0; i < options_.workers; ++i) {
-    auto spawned = processes_.spawn(where, options_);
+    auto spawned = processes_.spawn(where, self, options_);
     if (!spawned) return fail("cannot start a worker process", spawned.error());
   }
-  workers_.resize(options_.workers);
-  if (const int code = open_node(); code != exit_ok) return code;
 
   const TimePoint until = now() + demo_cluster_detail::start_patience;
   while (missing_workers() > 0) {
@@ -54,53 +53,31 @@ int DemoCluster::start() {
   return exit_ok;
 }
 
-int DemoCluster::open_node() {
+int DemoCluster::open_node(const Rendezvous& where) {
   auto world = RealWorld::create();
   if (!world) return fail("cannot start", world.error());
   world_ = std::move(*world);
-  auto found = discovery::FilesystemDiscovery::create(*world_, directory_->path(), demo_cluster);
-  if (!found) return fail("cannot use the discovery folder", found.error());
-  discovery_ = std::move(*found);
   auto node = Velo::builder()
                   .world(*world_)
-                  .add_transport(make_transport(options_.transport, directory_->path()))
-                  .discovery(discovery_)
+                  .add_transport(make_transport(options_.transport, where.directory))
+                  .filesystem_discovery(where.directory, where.cluster)
                   .build();
   if (!node) return fail("cannot start", node.error());
   node_ = std::move(*node);
-  watch_ = discovery_->watch(world_->pool(), [this](const discovery::PeerChange& change) {
-    if (change.kind == discovery::PeerChange::Kind::removed) return;
-    for (const PeerInfo& peer : change.peers) {
-      mailbox_.put([this, instance = peer.instance_id] { greet(instance); });
-    }
-  });
+  auto registered = node_->register_handler(
+      Handler::typed_unary("join", [this](TypedContext<JoinRequest>& context) {
+        const auto id = InstanceId::parse(context.input.instance_id);
+        const bool welcome = id && context.input.index < workers_.size();
+        if (welcome) {
+          mailbox_.put([this, index = context.input.index, id = *id] {
+            workers_[index].id = id;
+            workers_[index].known = true;
+          });
+        }
+        return JoinReply{welcome};
+      }).build());
+  if (!registered) return fail("cannot register a handler", registered.error());
   return exit_ok;
-}
-
-void DemoCluster::greet(const InstanceId& instance) {
-  if (instance == node_->instance_id()) return;
-  // A worker is announced before it has its handlers.
-  node_->wait_for_handler(instance, "worker", demo_cluster_detail::start_patience)
-      .then([this, instance](const Result<void>& ready) {
-        if (!ready) return;  // it died; start() counts the living
-        mailbox_.put([this, instance] {
-          ++calls_;
-          node_->typed_unary<WorkerReply>("worker")
-              .payload(WorkerRequest())
-              .instance(instance)
-              .send()
-              .then([this, instance](Result<WorkerReply> reply) {
-                mailbox_.put([this, instance, reply = std::move(reply)] {
-                  const bool sane = reply && reply->index < workers_.size();
-                  count_end(sane ? reply->index : workers_.size(),
-                            reply ? nullptr : &reply.error());
-                  if (!sane || workers_[reply->index].known) return;
-                  workers_[reply->index].id = instance;
-                  workers_[reply->index].known = true;
-                });
-              });
-        });
-      });
 }
 
 std::optional<int> DemoCluster::turn(Duration patience) {
@@ -113,10 +90,10 @@ std::optional<int> DemoCluster::turn(Duration patience) {
 void DemoCluster::count_end(std::size_t worker, const Error* error) {
   if (error == nullptr) {
     ++answered_;
-    if (worker < workers_.size()) ++workers_[worker].answers;
+    ++workers_[worker].answers;
   } else {
     ++errors_;
-    if (worker < workers_.size()) ++workers_[worker].uncertain;
+    ++workers_[worker].uncertain;
   }
 }
 

@@ -38,7 +38,7 @@ class DemoCluster {
   DemoCluster& operator=(const DemoCluster&) = delete;
   ~DemoCluster();
 
-  /// Starts the workers and waits until each that lives has told who it is. Exit code; a failure
+  /// Starts the workers and waits until each that lives has joined. Exit code; a failure
   /// was printed.
   int start();
 
@@ -76,8 +76,7 @@ class DemoCluster {
   std::uint64_t errors() const noexcept { return errors_; }
 
  private:
-  int open_node();
-  void greet(const InstanceId& instance);
+  int open_node(const Rendezvous& where);
   void count_end(std::size_t worker, const Error* error);
   std::size_t missing_workers() const;
 
@@ -86,8 +85,6 @@ class DemoCluster {
   std::optional<TemporaryDirectory> directory_;
   Mailbox<std::move_only_function<void()>> mailbox_;
   std::unique_ptr<RealWorld> world_;
-  std::shared_ptr<discovery::FilesystemDiscovery> discovery_;
-  std::unique_ptr<discovery::Registration> watch_;
   std::unique_ptr<Velo> node_;
   DemoProcesses processes_;
   std::vector<Worker> workers_;

@@ -55,15 +55,17 @@ class SpawnSettings {
 
 }  // namespace demo_processes_detail
 
-Result<void> DemoProcesses::spawn(const Rendezvous& where, const DemoOptions& options) {
+Result<void> DemoProcesses::spawn(const Rendezvous& where, const std::string& coordinator,
+                                  const DemoOptions& options) {
   int ends[2];
   if (::pipe2(ends, O_CLOEXEC) != 0) return make_error(Errc::io, std::strerror(errno));
-  std::vector<std::string> arguments = {"velo",        "demo-worker",
-                                        "--discovery", where.directory,
-                                        "--cluster",   where.cluster,
-                                        "--transport", options.transport,
-                                        "--index",     std::to_string(children_.size()),
-                                        "--parent",    std::to_string(::getpid())};
+  std::vector<std::string> arguments = {"velo",          "demo-worker",
+                                        "--discovery",   where.directory,
+                                        "--cluster",     where.cluster,
+                                        "--transport",   options.transport,
+                                        "--coordinator", coordinator,
+                                        "--index",       std::to_string(children_.size()),
+                                        "--parent",      std::to_string(::getpid())};
   if (!options.spoil.empty()) arguments.insert(arguments.end(), {"--spoil", options.spoil});
   Child child;
   const int failure = demo_processes_detail::SpawnSettings(ends[0]).spawn(child.pid, arguments);

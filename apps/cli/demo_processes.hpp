@@ -26,7 +26,8 @@ class DemoProcesses {
 
   /// Starts one more, with the next index, in a process group of its own so that Ctrl-C reaches
   /// only the coordinator.
-  Result<void> spawn(const Rendezvous& where, const DemoOptions& options);
+  Result<void> spawn(const Rendezvous& where, const std::string& coordinator,
+                     const DemoOptions& options);
   /// SIGKILL. Whether it was still there.
   bool kill(std::size_t index);
   /// Notices which ended; their indices.

@@ -49,21 +49,31 @@ struct EndRequest {
 };
 VELO_DESCRIBE(EndRequest, path, file, bytes);
 
-/// "worker", answered with WorkerReply; asks for nothing.
-struct WorkerRequest {
-  std::uint64_t asked = 0;  ///< how many calls of the asker were answered before this one
-};
-VELO_DESCRIBE(WorkerRequest, asked);
-
-struct WorkerReply {
+/// "join", which the workers call once they can work, answered with JoinReply.
+struct JoinRequest {
   std::uint64_t index = 0;
-  std::int64_t pid = 0;
-  std::uint64_t requests =
-      0;  ///< this and what follows: the worker's own books, this call included
+  std::string instance_id;
+};
+VELO_DESCRIBE(JoinRequest, index, instance_id);
+
+struct JoinReply {
+  bool welcome = false;
+};
+VELO_DESCRIBE(JoinReply, welcome);
+
+/// "books", answered with BooksReply.
+struct BooksRequest {
+  std::uint64_t answers = 0;  ///< that the asker had before this one
+};
+VELO_DESCRIBE(BooksRequest, answers);
+
+/// A worker's own account of what came to it, this call included.
+struct BooksReply {
+  std::uint64_t requests = 0;
   std::uint64_t succeeded = 0;
   std::uint64_t failed = 0;
   bool balanced = false;
 };
-VELO_DESCRIBE(WorkerReply, index, pid, requests, succeeded, failed, balanced);
+VELO_DESCRIBE(BooksReply, requests, succeeded, failed, balanced);
 
 }  // namespace velo::cli

@@ -39,11 +39,11 @@ static std::string equation(const ReportSends& s) {
   return text;
 }
 
-static std::optional<WorkerReply> ask(DemoCluster& cluster, std::size_t index) {
-  std::optional<Result<WorkerReply>> reply;
-  cluster.call<WorkerReply>(
-      index, "worker", WorkerRequest{cluster.workers()[index].answers},
-      [&reply](Result<WorkerReply> got, TimePoint, TimePoint) { reply = std::move(got); });
+static std::optional<BooksReply> ask(DemoCluster& cluster, std::size_t index) {
+  std::optional<Result<BooksReply>> reply;
+  cluster.call<BooksReply>(
+      index, "books", BooksRequest{cluster.workers()[index].answers},
+      [&reply](Result<BooksReply> got, TimePoint, TimePoint) { reply = std::move(got); });
   // The call has a deadline. Asked to end meanwhile: the answers come all the same.
   while (!reply) cluster.turn(std::chrono::milliseconds(50));
   if (!*reply) return std::nullopt;

@@ -64,16 +64,9 @@ class OpenFiles {
   Files open_;
 };
 
-static WorkerReply describe(Velo& node, std::size_t index) {
+static BooksReply describe(Velo& node) {
   const ReceivedBooks books = node.books().received;
-  WorkerReply reply;
-  reply.index = index;
-  reply.pid = ::getpid();
-  reply.requests = books.requests;
-  reply.succeeded = books.succeeded;
-  reply.failed = books.failed;
-  reply.balanced = books.balanced();
-  return reply;
+  return {books.requests, books.succeeded, books.failed, books.balanced()};
 }
 
 static Result<void> register_handlers(Velo& node, OpenFiles& files,
@@ -90,15 +83,21 @@ static Result<void> register_handlers(Velo& node, OpenFiles& files,
   handlers.push_back(Handler::typed_unary("digest_end", [&](TypedContext<EndRequest>& context) {
                        return files.end(context.input);
                      }).build());
-  // The last one: who sees it sees all.
-  handlers.push_back(Handler::typed_unary("worker", [&](TypedContext<WorkerRequest>&) {
-                       return describe(node, options.index);
+  handlers.push_back(Handler::typed_unary("books", [&](TypedContext<BooksRequest>&) {
+                       return describe(node);
                      }).build());
   for (Handler& handler : handlers) {
     auto registered = node.register_handler(std::move(handler));
     if (!registered) return registered;
   }
   return {};
+}
+
+static Result<JoinReply> join(Velo& node, const DemoWorkerOptions& options) {
+  auto coordinator = InstanceId::parse(options.coordinator);
+  if (!coordinator) return coordinator.error();
+  const JoinRequest request{options.index, node.instance_id().to_string()};
+  return node.typed_unary<JoinReply>("join").payload(request).instance(*coordinator).send().get();
 }
 
 static void wait_for_end_of_input() {
@@ -126,6 +125,8 @@ int run_demo_worker(const DemoWorkerOptions& options) {
   demo_worker_detail::OpenFiles files;
   auto registered = demo_worker_detail::register_handlers(node, files, options);
   if (!registered) return fail("a worker cannot register its handlers", registered.error());
+  auto joined = demo_worker_detail::join(node, options);
+  if (!joined) return fail("a worker cannot reach the coordinator", joined.error());
   demo_worker_detail::wait_for_end_of_input();
   auto drained = node.shutdown(ShutdownPolicy(std::chrono::seconds(1))).get();
   built->reset();

@@ -159,6 +159,7 @@ static void add_demo_worker(CLI::App& app, Globals& globals) {
   sub->group("");
   rendezvous_options(sub, options->where, true);
   sub->add_option("--transport", options->transport);
+  sub->add_option("--coordinator", options->coordinator)->required();
   sub->add_option("--index", options->index);
   sub->add_option("--parent", options->parent);
   sub->add_option("--spoil", options->spoil);
