@@ -37,7 +37,13 @@ MessageId CallSlot::id() const noexcept {
 }
 
 void CallSlot::end(std::optional<Error> error, bool here) noexcept {
-  if (!system) table_of_.fates().ended(pattern, fate_of(pattern, error));
+  if (!system) {
+    Fate fate = fate_of(pattern, error);
+    // What no connection took, no handler ended.
+    const bool unsent = link_serial.load(std::memory_order_relaxed) == 0;
+    if (error && unsent && fate_of(pattern, std::nullopt) == fate) fate = Fate::rejected;
+    table_of_.fates().ended(pattern, fate);
+  }
   reply.error = std::move(error);
   publish(here);
 }

@@ -40,9 +40,7 @@ OpState& Impl::start(CallSpec& spec) {
 
 OpState& Impl::start_counted(CallSpec& spec) {
   auto refuse = [&](Error error) -> OpState& {
-    if (!spec.system) {
-      calls_->fates().ended(spec.pattern, fate_of(spec.pattern, std::optional<Error>(error)));
-    }
+    if (!spec.system) calls_->fates().ended(spec.pattern, Fate::rejected);
     return ended_before_start(world_, std::move(error));
   };
   if (auto error = check_spec(spec)) return refuse(std::move(*error));
