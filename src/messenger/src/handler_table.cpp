@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// Registration copies the table; tables double, so the copies together stay within a small multiple
-// of the last one.
+// Registration copies the table only when it doubles it, so all tables together are less than twice
+// the last one.
 
 #include "handler_table.hpp"
 
@@ -17,13 +17,16 @@ namespace velo::messenger {
 
 void HandlerTable::Table::insert(std::uint64_t hash, const Handler* handler) noexcept {
   std::size_t at = hash & (entries.size() - 1);
-  while (entries[at].handler != nullptr) at = (at + 1) & (entries.size() - 1);
-  entries[at] = Entry{hash, handler};
+  while (entries[at].handler.load(std::memory_order_relaxed) != nullptr) {
+    at = (at + 1) & (entries.size() - 1);
+  }
+  entries[at].hash = hash;
+  entries[at].handler.store(handler, std::memory_order_release);
   ++used;
 }
 
 HandlerTable::HandlerTable() {
-  tables_.push_back(std::make_unique<const Table>(64));
+  tables_.push_back(std::make_unique<Table>(64));
   table_.store(tables_.back().get(), std::memory_order_release);
 }
 
@@ -39,8 +42,9 @@ const Handler* HandlerTable::find(std::string_view name) const noexcept {
   const std::size_t mask = table.entries.size() - 1;
   for (std::size_t at = hash & mask;; at = (at + 1) & mask) {
     const Entry& entry = table.entries[at];
-    if (entry.handler == nullptr) return nullptr;
-    if (entry.hash == hash && entry.handler->name() == name) return entry.handler;
+    const Handler* handler = entry.handler.load(std::memory_order_acquire);
+    if (handler == nullptr) return nullptr;
+    if (entry.hash == hash && handler->name() == name) return handler;
   }
 }
 
@@ -61,15 +65,18 @@ Result<void> HandlerTable::add(Handler handler, bool system) {
   }
   handlers_.push_back(std::make_unique<const Handler>(std::move(handler)));
   const Handler* added = handlers_.back().get();
-  const Table& current = *table_.load(std::memory_order_relaxed);
-  const bool grows = (current.used + 1) * 2 > current.entries.size();
-  auto next = std::make_unique<Table>(current.entries.size() * (grows ? 2 : 1));
-  for (const Entry& entry : current.entries) {
-    if (entry.handler != nullptr) next->insert(entry.hash, entry.handler);
+  Table* current = table_.load(std::memory_order_relaxed);
+  if ((current->used + 1) * 2 > current->entries.size()) {
+    auto grown = std::make_unique<Table>(current->entries.size() * 2);
+    for (const Entry& entry : current->entries) {
+      const Handler* moved = entry.handler.load(std::memory_order_relaxed);
+      if (moved != nullptr) grown->insert(entry.hash, moved);
+    }
+    current = grown.get();
+    tables_.push_back(std::move(grown));
   }
-  next->insert(hash_of(added->name()), added);
-  table_.store(next.get(), std::memory_order_release);
-  tables_.push_back(std::move(next));
+  current->insert(hash_of(added->name()), added);
+  table_.store(current, std::memory_order_release);
   return {};
 }
 

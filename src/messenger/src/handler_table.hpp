@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// Handlers by name. Lookups take no lock: they read an immutable table that registration replaces;
-// replaced tables and handlers live as long as the messenger, which bounds them by
+// Handlers by name. Lookups take no lock: they read a table whose entries are only ever added;
+// outgrown tables and handlers live as long as the messenger, which bounds them by
 // limits::handlers_max.
 // Threading: any thread.
 #pragma once
@@ -29,23 +29,25 @@ class HandlerTable {
   std::vector<std::string> names() const;
 
  private:
+  /// `hash` may be read once `handler` was seen.
   struct Entry {
     std::uint64_t hash = 0;
-    const Handler* handler = nullptr;
+    std::atomic<const Handler*> handler{nullptr};
   };
-  /// Open addressing, at most half full; the size is a power of two.
+  /// Open addressing, at most half full; the size is a power of two. Entries are added in place,
+  /// and never change or go.
   struct Table {
     std::vector<Entry> entries;
-    std::size_t used = 0;
+    std::size_t used = 0;  ///< under the mutex
     explicit Table(std::size_t size) : entries(size) {}
     void insert(std::uint64_t hash, const Handler* handler) noexcept;
   };
 
   static std::uint64_t hash_of(std::string_view name) noexcept;
 
-  std::atomic<const Table*> table_;
+  std::atomic<Table*> table_;
   mutable std::mutex mutex_;
-  std::vector<std::unique_ptr<const Table>> tables_;
+  std::vector<std::unique_ptr<Table>> tables_;  ///< each twice the size of the one before
   std::vector<std::unique_ptr<const Handler>> handlers_;
 };
 
