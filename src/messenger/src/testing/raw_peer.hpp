@@ -6,8 +6,8 @@
 
 #include "cluster.hpp"
 
-#include "../hello.hpp"
-#include "../protocol.hpp"
+#include "hello.hpp"
+#include "protocol.hpp"
 
 #include <velo/transport/framing.hpp>
 #include <velo/transport/interfaces.hpp>
