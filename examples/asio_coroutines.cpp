@@ -62,8 +62,8 @@ static velo::Result<void> run() {
   options.external_first_shard = true;
   auto world = velo::RealWorld::create(options);
   if (!world) return world.error();
-  asio::io_context context;
-  auto driver = velo::AsioDriver::start(context.get_executor(), **world);
+  asio::io_context io;
+  auto driver = velo::AsioDriver::start(io.get_executor(), **world);
   if (!driver) return driver.error();
   auto node = velo::Velo::builder().world(**world).build();
   if (!node) return node.error();
@@ -100,11 +100,11 @@ static velo::Result<void> run() {
   Program program(**node, *driver, (*other)->instance_id());
   const int sessions = program.sessions;
   for (int i = 1; i <= sessions; ++i) {
-    asio::co_spawn(context, session(program, i), [](std::exception_ptr thrown) {
+    asio::co_spawn(io, session(program, i), [](std::exception_ptr thrown) {
       if (thrown) std::rethrow_exception(thrown);
     });
   }
-  context.run();
+  io.run();
   for (const std::string& failure : program.failures) std::fprintf(stderr, "%s\n", failure.c_str());
   if (!program.failures.empty()) return velo::make_error(velo::Errc::internal, "a call failed");
   std::printf("answered on this thread: %d\n", answered_here);
