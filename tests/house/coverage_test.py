@@ -1,0 +1,40 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: Apache-2.0
+"""Every test that a page of docs/coverage names exists, and every row names one or points to a decision."""
+
+import os
+import pathlib
+import re
+import unittest
+
+ROOT = pathlib.Path(os.environ.get("VELO_SOURCE_DIR", pathlib.Path(__file__).resolve().parents[2]))
+
+
+def tests_of_the_tree():
+    names = set()
+    for folder in ("src", "tests", "bench"):
+        for path in (ROOT / folder).rglob("*_test.cpp"):
+            for suite, name in re.findall(r"\bTEST(?:_F|_P)?\(\s*(\w+)\s*,\s*(\w+)\s*\)", path.read_text()):
+                names.add(f"{suite}.{name}")
+    return names
+
+
+class Coverage(unittest.TestCase):
+    def test_every_named_test_exists_and_every_row_has_one(self):
+        known = tests_of_the_tree()
+        pages = sorted((ROOT / "docs" / "coverage").glob("*.md"))
+        self.assertTrue(pages)
+        for page in pages:
+            rows = [line for line in page.read_text().splitlines() if line.startswith("| ") and not line.startswith("| ---")]
+            self.assertGreater(len(rows), 5, page)
+            for row in rows[1:]:
+                if row.startswith("| behaviour"):
+                    continue
+                named = re.findall(r"`([A-Z]\w+\.[A-Z]\w+)`", row)
+                for name in named:
+                    self.assertIn(name, known, f"{page.name} names a test that does not exist")
+                self.assertTrue(named or "decisions/" in row, f"{page.name}: neither test nor decision: {row}")
+
+
+if __name__ == "__main__":
+    unittest.main(argv=["coverage_test"])
