@@ -90,14 +90,14 @@ bool InboundCall::abandon() noexcept {
 
 void InboundCall::reject(const Error& error) noexcept {
   if (!win()) return;
-  send_reply(error);
+  send_reply(error, true);
   ended(impl_.received().rejected);
 }
 
 void InboundCall::settle(HandlerResult result) noexcept {
   if (!win()) return;
   if (link_owner_) link_.leave(*this);
-  send_reply(result);
+  send_reply(result, false);
   ended(result ? impl_.received().succeeded : impl_.received().failed);
 }
 
@@ -110,17 +110,27 @@ struct ReplyParts {
   Bytes payload;
 };
 
-static ReplyParts of_error(const Error& error, const Agreement& agreement, Headers headers) {
+/// Whether the outcome says all of it, also that a handler ran: what this side itself answers with
+/// when none did must not look the same.
+static bool outcome_suffices(const Error& error, bool rejected) {
+  if (error.code().room != Room::messenger || error.code().value >= 64) return false;
+  const auto code = static_cast<Errc>(error.code().value);
+  if (make_error(code).retry() != error.retry()) return false;
+  return rejected || code == Errc::failed || code == Errc::bad_request ||
+         code == Errc::handler_threw;
+}
+
+static ReplyParts of_error(const Error& error, const Agreement& agreement, bool rejected) {
   ReplyParts parts;
-  parts.payload = Bytes::copy(error.context().empty() ? error.to_string() : error.context());
   parts.outcome = static_cast<std::uint8_t>(Errc::failed);
   const bool ours = error.code().room == Room::messenger && error.code().value < 64;
   if (ours) parts.outcome = static_cast<std::uint8_t>(error.code().value);
-  if (!agreement.status) return parts;
-  parts.headers = std::move(headers);
-  const bool usual =
-      ours && make_error(static_cast<Errc>(error.code().value)).retry() == error.retry();
-  if (!usual) {
+  if (!agreement.status) {
+    parts.payload = Bytes::copy(error.context().empty() ? error.to_string() : error.context());
+    return parts;
+  }
+  parts.payload = Bytes::copy(error.context());
+  if (!outcome_suffices(error, rejected)) {
     parts.headers.insert_or_assign(std::string(protocol::error_header_name),
                                    protocol::encode_error(error));
   }
@@ -129,7 +139,7 @@ static ReplyParts of_error(const Error& error, const Agreement& agreement, Heade
 
 }  // namespace inbound_call_detail
 
-void InboundCall::send_reply(const HandlerResult& result) noexcept {
+void InboundCall::send_reply(const HandlerResult& result, bool rejected) noexcept {
   using protocol::ResponseType;
   if (request_.response_type == ResponseType::fire) return;
   const bool sync = request_.response_type == ResponseType::ack_nack;
@@ -157,7 +167,7 @@ void InboundCall::send_reply(const HandlerResult& result) noexcept {
     if (*result) parts.payload = **result;
     if (agreement_.status) parts.headers = std::move(response_headers_);
   } else {
-    parts = inbound_call_detail::of_error(result.error(), agreement_, std::move(response_headers_));
+    parts = inbound_call_detail::of_error(result.error(), agreement_, rejected);
   }
   header.outcome = parts.outcome;
   Bytes encoded_headers;

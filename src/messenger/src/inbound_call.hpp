@@ -70,7 +70,7 @@ class InboundCall {
               Request request, Bytes payload);
   void ended(StripedCounter& counter) noexcept;
   bool win() noexcept { return !settled_.exchange(true, std::memory_order_acq_rel); }
-  void send_reply(const HandlerResult& result) noexcept;
+  void send_reply(const HandlerResult& result, bool rejected) noexcept;
 
   std::shared_ptr<Impl> impl_owner_;  ///< null for inline calls
   std::shared_ptr<Link> link_owner_;
