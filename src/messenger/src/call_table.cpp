@@ -5,6 +5,7 @@
 
 #include <velo/base/check.hpp>
 
+#include <algorithm>
 #include <new>
 #include <utility>
 
@@ -46,6 +47,18 @@ void CallSlot::end(std::optional<Error> error, bool here) noexcept {
   }
   reply.error = std::move(error);
   publish(here);
+}
+
+void CallSlot::end_as_handled(Error error) noexcept {
+  if (!system) table_of_.fates().ended(pattern, fate_of(pattern, std::nullopt));
+  reply.error = std::move(error);
+  publish();
+}
+
+void CallSlot::end_as_unknown(Error error) noexcept {
+  if (!system) table_of_.fates().ended(pattern, Fate::unknown);
+  reply.error = std::move(error);
+  publish(false);
 }
 
 void CallSlot::cancel_call(std::uint64_t generation) noexcept {
@@ -140,13 +153,13 @@ bool CallTable::push_global(CallSlot& slot) noexcept {
   return false;
 }
 
-CallSlot* CallTable::grow() noexcept {
+CallSlot* CallTable::grow(std::uint32_t end) noexcept {
   std::uint32_t index = high_water_.load(std::memory_order_relaxed);
   // A chunk is created by whoever needs it first; a slot by whoever raises the high-water mark over
   // it.
   static_assert(chunk_slots * chunk_count > limits::calls_max);
   for (;;) {
-    if (index >= calls_max_) return nullptr;
+    if (index >= end) return nullptr;
     auto& place = chunks_[index / chunk_slots];
     Chunk* chunk = place.load(std::memory_order_acquire);
     if (chunk == nullptr) {
@@ -172,12 +185,33 @@ CallSlot* CallTable::grow() noexcept {
 CallSlot* CallTable::take(Cache* cache) noexcept {
   if (cache != nullptr && cache->count > 0) return find(cache->slots[--cache->count]);
   if (CallSlot* slot = pop_global()) return slot;
-  return grow();
+  return grow(calls_max_);
+}
+
+CallSlot* CallTable::take_reserved() noexcept {
+  const std::lock_guard lock(reserved_mutex_);
+  if (reserved_.empty()) {
+    return grow(std::min(calls_max_ + reserved_max, chunk_slots * chunk_count));
+  }
+  CallSlot* slot = find(reserved_.back());
+  reserved_.pop_back();
+  head_.fetch_add(out_one, std::memory_order_relaxed);
+  return slot;
+}
+
+void CallTable::recycle_reserved(CallSlot& slot) noexcept {
+  {
+    const std::lock_guard lock(reserved_mutex_);
+    reserved_.push_back(slot.index_);
+  }
+  const std::uint64_t left = head_.fetch_sub(out_one, std::memory_order_acq_rel) - out_one;
+  if ((left & orphaned_bit) != 0 && (left & out_mask) == 0) delete this;
 }
 
 CallSlot* CallTable::allocate(const Start& start) {
   Cache* cache = cache_of_this_thread();
   CallSlot* slot = take(cache);
+  if (slot == nullptr && start.system) slot = take_reserved();
   if (slot == nullptr) return nullptr;
   slot->generation_ =
       slot->generation_ == 0 ? first_generation_ + 1 : (slot->generation_ + 1) & 0xffffffffffffULL;
@@ -208,6 +242,7 @@ void CallTable::watch_stop(CallSlot& slot, std::stop_token token) {
 void CallTable::recycle(CallSlot& slot) noexcept {
   slot.stop_.reset();
   slot.reply = Reply();
+  if (slot.index_ >= calls_max_) return recycle_reserved(slot);
   const bool waiting = waiting_.load(std::memory_order_seq_cst);
   if (!waiting) {
     Cache* cache = cache_of_this_thread();

@@ -19,6 +19,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <memory>
+#include <mutex>
 #include <optional>
 #include <stop_token>
 #include <vector>
@@ -70,6 +71,10 @@ class alignas(64) CallSlot final : public ReplyState {
   /// Stores the outcome, counts the fate and publishes. Only after claim() succeeded. Not `here`:
   /// continuations are posted.
   void end(std::optional<Error> error, bool here = true) noexcept;
+  /// As end(), with an error that the handler itself decided, whatever code it chose.
+  void end_as_handled(Error error) noexcept;
+  /// It was sent, and what the peer did with it will not be heard.
+  void end_as_unknown(Error error) noexcept;
 
   MessageId id() const noexcept;
 
@@ -116,7 +121,8 @@ class CallTable {
     Start(Pattern p, bool s, TimePoint d) noexcept : pattern(p), system(s), deadline(d) {}
   };
   /// A live slot, or null when all are taken. Then watch_stop() may follow, before the Op is handed
-  /// out.
+  /// out. velo's own calls have a few slots more than calls_max, so that a full table can still
+  /// greet.
   CallSlot* allocate(const Start& start);
   void watch_stop(CallSlot& slot, std::stop_token token);
 
@@ -152,6 +158,7 @@ class CallTable {
   static constexpr std::uint32_t cache_max = 64;
   /// Small tables have no private free lists: a slot hidden in one would be missed.
   static constexpr std::uint32_t cached_calls_min = 4096;
+  static constexpr std::uint32_t reserved_max = 1024;
   /// Head of the global free list: index + 1 (20 bits), slots not on it (20 bits), orphaned (1
   /// bit), tag (23 bits).
   static constexpr std::uint64_t index_mask = 0xfffff;
@@ -175,7 +182,9 @@ class CallTable {
   Cache* cache_of_this_thread() noexcept;
   CallSlot* take(Cache* cache) noexcept;
   CallSlot* pop_global() noexcept;
-  CallSlot* grow() noexcept;
+  CallSlot* grow(std::uint32_t end) noexcept;
+  CallSlot* take_reserved() noexcept;
+  void recycle_reserved(CallSlot& slot) noexcept;
   /// False: that was the last slot of an orphaned table, which is gone now.
   bool push_global(CallSlot& slot) noexcept;
   void recycle(CallSlot& slot) noexcept;
@@ -189,6 +198,8 @@ class CallTable {
   std::atomic<std::uint32_t> high_water_{0};
   std::atomic<bool> waiting_{false};
   std::vector<Cache> caches_;
+  std::mutex reserved_mutex_;
+  std::vector<std::uint16_t> reserved_;  ///< free ones of the indices from calls_max on
   std::array<std::atomic<Chunk*>, chunk_count> chunks_{};
   FateCounters fates_;
 };

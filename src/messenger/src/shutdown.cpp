@@ -96,9 +96,12 @@ void Impl::stop_now(const Error& reason) {
   calls_->for_each_live([&](CallSlot& slot, std::uint64_t generation) {
     // What was accepted for writing is being flushed; fire keeps its promise unless the connection
     // dies first.
-    if (slot.pattern == Pattern::fire && slot.link_serial.load(std::memory_order_acquire) != 0)
-      return;
-    if (slot.claim(generation)) slot.end(reason, false);
+    const bool sent = slot.link_serial.load(std::memory_order_acquire) != 0;
+    if (slot.pattern == Pattern::fire && sent) return;
+    if (!slot.claim(generation)) return;
+    if (!sent) return slot.end(reason, false);
+    // The peer may have handled it: to send it elsewhere is not safe.
+    slot.end_as_unknown(Error(reason.code(), Retry::later, reason.context()));
   });
   for (std::size_t i = 0; i < shards_.size(); ++i) {
     post(shard(i), [impl = shared_from_this(), i] { impl->stop_on_shard(i); });

@@ -10,20 +10,24 @@ namespace velo::messenger {
 WaitingSend::WaitingSend(World& world, CallSpec& from, TimePoint ends_at)
     : ReplyState(state_table), spec(from), handler(from.handler), deadline(ends_at) {
   spec.handler = handler;
+  spec.stop = stop_.get_token();
   spec.await_capacity = false;
   reset(world.pool());
 }
 
+void WaitingSend::cancel_send() noexcept {
+  if (!claim()) return void(stop_.request_stop());
+  const std::shared_ptr<WaitingSend> alive = consumer;
+  if (!spec.system) spec.impl->calls().fates().ended(spec.pattern, Fate::cancelled);
+  Reply ended;
+  ended.error = make_error(Errc::cancelled);
+  end(std::move(ended));
+}
+
 void WaitingSend::on_cancel(OpState& state) noexcept {
   auto& self = static_cast<WaitingSend&>(state);
-  if (!self.claim()) return;
-  const std::shared_ptr<WaitingSend> alive = self.consumer;
-  if (!self.spec.system) {
-    self.spec.impl->calls().fates().ended(self.spec.pattern, Fate::cancelled);
-  }
-  Reply reply;
-  reply.error = make_error(Errc::cancelled);
-  self.end(std::move(reply));
+  // Fire is only forgotten.
+  if (self.spec.pattern != Pattern::fire) self.cancel_send();
 }
 
 void WaitingSend::on_recycle(OpState& state) noexcept {
@@ -34,9 +38,13 @@ void WaitingSend::on_recycle(OpState& state) noexcept {
 
 OpState& Impl::wait_for_capacity(CallSpec& spec) {
   const TimePoint deadline = world_.clock().now() + spec.timeout;
+  std::stop_token stop = spec.stop;
   auto waiting = std::make_shared<WaitingSend>(world_, spec, deadline);
   {
     const std::lock_guard lock(waiting_mutex_);
+    if (waiting_.size() >= limits::waiting_sends_max) {
+      std::erase_if(waiting_, [](const auto& send) { return send->claimed(); });
+    }
     if (waiting_.size() >= limits::waiting_sends_max) {
       if (!spec.system) calls_->fates().ended(spec.pattern, Fate::rejected);
       return ended_before_start(
@@ -46,6 +54,7 @@ OpState& Impl::wait_for_capacity(CallSpec& spec) {
     waiting_.push_back(waiting);
     calls_->set_waiting(true);
   }
+  if (stop.stop_possible()) waiting->watch_stop(std::move(stop));
   note_deadline(deadline);
   // A slot may have become free before the list said that somebody waits.
   on_capacity();

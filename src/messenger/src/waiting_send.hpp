@@ -9,6 +9,8 @@
 
 #include <atomic>
 #include <memory>
+#include <optional>
+#include <stop_token>
 #include <string>
 
 namespace velo::messenger {
@@ -17,6 +19,8 @@ class WaitingSend final : public ReplyState {
  public:
   WaitingSend(World& world, CallSpec& spec, TimePoint ends_at);
 
+  /// The caller's token is heeded from here on; may end the send at once.
+  void watch_stop(std::stop_token token) { caller_stop_.emplace(std::move(token), Cancel{this}); }
   /// Wins the right to start or to end this send.
   bool claim() noexcept { return !claimed_.exchange(true, std::memory_order_acq_rel); }
   bool claimed() const noexcept { return claimed_.load(std::memory_order_acquire); }
@@ -32,11 +36,19 @@ class WaitingSend final : public ReplyState {
   const TimePoint deadline;
 
  private:
+  struct Cancel {
+    WaitingSend* send;
+    void operator()() const noexcept { send->cancel_send(); }
+  };
+  /// Ends it while it waits; once it has its slot, stops the call.
+  void cancel_send() noexcept;
   static void on_cancel(OpState& state) noexcept;
   static void on_recycle(OpState& state) noexcept;
   static constexpr Table state_table{&on_cancel, &on_recycle};
 
   std::atomic<bool> claimed_{false};
+  std::stop_source stop_;
+  std::optional<std::stop_callback<Cancel>> caller_stop_;
 };
 
 }  // namespace velo::messenger
