@@ -67,7 +67,8 @@ Result<void> Impl::register_peer(const PeerInfo& info, PeerSource source) {
     return make_error(Errc::no_route,
                       "none of our transports reaches " + info.instance_id.to_string());
   }
-  const std::unique_lock lock(peers_mutex_);
+  std::shared_ptr<Link> outdated;
+  std::unique_lock lock(peers_mutex_);
   auto found = by_worker_.find(info.worker_id());
   if (found == by_worker_.end()) {
     if (by_worker_.size() >= limits::peers_max) {
@@ -79,17 +80,28 @@ Result<void> Impl::register_peer(const PeerInfo& info, PeerSource source) {
   }
   const std::shared_ptr<Peer> peer = found->second;
   by_instance_.emplace(info.instance_id, peer);
-  const std::lock_guard peer_lock(peer->mutex);
+  std::unique_lock peer_lock(peer->mutex);
+  const bool was_registered = peer->registered;
   if (source == PeerSource::user) peer->registered = true;
   if (from_hello) ++peer->greeted_links;
   if (peer->has_address && !peer->info.address.empty()) {
     if (peer->info.address == info.address || from_hello)
       return {};  // a greeting overrides nothing
-    return velo::make_error(velo::Errc::already_exists,
-                            info.instance_id.to_string() + " is registered with another address");
+    if (source != PeerSource::user || was_registered) {
+      return velo::make_error(velo::Errc::already_exists,
+                              info.instance_id.to_string() + " is registered with another address");
+    }
+    // Whoever greets may claim any id and address; the user's word counts more.
+    outdated = peer->link;
   }
   peer->info = info;
   peer->has_address = true;
+  peer_lock.unlock();
+  lock.unlock();
+  if (outdated) {
+    outdated->connection().close(
+        transport::make_error(transport::Errc::closed_locally, "the peer has another address"));
+  }
   return {};
 }
 
