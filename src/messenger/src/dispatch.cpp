@@ -9,18 +9,26 @@ namespace velo::messenger {
 
 namespace dispatch_detail {
 
-static Error error_of(std::uint8_t outcome, ByteSpan headers, ByteSpan payload, bool extensions) {
+struct Ended {
+  Error error;
+  bool by_handler = false;
+};
+
+static Ended error_of(std::uint8_t outcome, ByteSpan headers, ByteSpan payload, bool extensions) {
   std::string context(as_text(payload));
   if (extensions && !headers.empty()) {
     if (const auto decoded = protocol::decode_headers(headers)) {
       const auto exact = decoded->find(protocol::error_header_name);
       if (exact != decoded->end()) {
-        if (auto error = protocol::decode_error(exact->second, context)) return *error;
+        if (auto error = protocol::decode_error(exact->second, context)) {
+          return {std::move(*error), true};
+        }
       }
     }
   }
   const auto code = outcome < 64 ? static_cast<Errc>(outcome) : Errc::failed;
-  return make_error(code, std::move(context));
+  // Only a reply can be too large over there, and only a handler makes one.
+  return {make_error(code, std::move(context)), code == Errc::too_large};
 }
 
 }  // namespace dispatch_detail
@@ -36,8 +44,8 @@ void Impl::on_frame(Link& link, const transport::InFrame& frame) {
   switch (frame.type()) {
     case transport::FrameType::message: return on_request(link, frame);
     case transport::FrameType::response: return on_response(link, frame);
-    case transport::FrameType::ack: return on_ack(frame);
-    case transport::FrameType::shutting_down: return on_rejected(frame);
+    case transport::FrameType::ack: return on_ack(link, frame);
+    case transport::FrameType::shutting_down: return on_rejected(link, frame);
     case transport::FrameType::event: return;  // defined by the wire, used by nobody
   }
 }
@@ -49,11 +57,22 @@ void Impl::malformed(Link& link, const Error& error) {
   link.connection().close(error);
 }
 
+CallSlot* Impl::answerable(Link& link, MessageId id) const noexcept {
+  if (id.requester() != worker_) return nullptr;  // a stale reply to an earlier run
+  CallSlot* slot = calls_->find(id.slot());
+  if (slot == nullptr) return nullptr;
+  const std::uint64_t serial = slot->link_serial.load(std::memory_order_relaxed);
+  if (serial == link.serial()) return slot;
+  // Ids are no secret: another connection may answer only for a peer that dials back.
+  const std::lock_guard lock(links_mutex_);
+  const auto found = links_.find(serial);
+  return found == links_.end() || found->second->agreement.same_conn ? nullptr : slot;
+}
+
 void Impl::on_response(Link& link, const transport::InFrame& frame) {
   const auto header = protocol::decode_response(frame.header());
   if (!header) return malformed(link, header.error());
-  if (header->id.requester() != worker_) return;  // a stale reply to an earlier run
-  CallSlot* slot = calls_->find(header->id.slot());
+  CallSlot* slot = answerable(link, header->id);
   if (slot == nullptr || !slot->claim(header->id.generation())) return;
   slot->reply.json = !link.agreement.msgpack;
   if (header->outcome == 0) {
@@ -64,22 +83,26 @@ void Impl::on_response(Link& link, const transport::InFrame& frame) {
     }
     slot->end(std::nullopt);
   } else {
-    slot->end(dispatch_detail::error_of(header->outcome, header->headers, frame.payload(),
-                                        link.agreement.status));
+    auto ended = dispatch_detail::error_of(header->outcome, header->headers, frame.payload(),
+                                           link.agreement.status);
+    if (ended.by_handler) return slot->end_as_handled(std::move(ended.error));
+    slot->end(std::move(ended.error));
   }
 }
 
-void Impl::on_ack(const transport::InFrame& frame) {
+void Impl::on_ack(Link& link, const transport::InFrame& frame) {
   const auto header = protocol::decode_ack(frame.header());
-  if (!header || header->is_event || header->id.requester() != worker_) return;
+  if (!header) return malformed(link, header.error());
+  if (header->is_event || answerable(link, header->id) == nullptr) return;
   std::optional<Error> error;
   if (header->is_error) error = make_error(Errc::failed, std::string(as_text(frame.payload())));
   end_call(header->id, std::move(error));
 }
 
-void Impl::on_rejected(const transport::InFrame& frame) {
+void Impl::on_rejected(Link& link, const transport::InFrame& frame) {
   const auto header = protocol::decode_request(frame.header());
-  if (!header || header->id.requester() != worker_) return;
+  if (!header) return malformed(link, header.error());
+  if (answerable(link, header->id) == nullptr) return;
   end_call(header->id, make_error(Errc::shutting_down, "the peer is shutting down"));
 }
 

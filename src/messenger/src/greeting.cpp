@@ -17,6 +17,11 @@ static std::vector<std::string> sorted(std::vector<std::string> names) {
   return names;
 }
 
+/// A peer of ours says who it is; one of the public velo does not, and is taken for who was meant.
+static bool is_another(const std::optional<Offer>& offer, WorkerId meant) {
+  return offer && offer->incarnation != meant.value();
+}
+
 }  // namespace greeting_detail
 
 std::shared_ptr<Link> Impl::add_link(transport::ConnectionPtr connection, bool dialed) {
@@ -36,6 +41,11 @@ Result<bool> Impl::enqueue(const std::shared_ptr<Peer>& peer, PendingSend& send,
     const std::lock_guard lock(peer->mutex);
     if (peer->removed) return make_error(Errc::unknown_peer, "the peer was unregistered");
     if (peer->state == Peer::State::ready) {
+      *ready = peer->link;
+      return false;
+    }
+    if (send.is_reply && peer->link != nullptr && peer->link->hello_sent) {
+      // A reply needs no greeting: two that answer by dialling back would wait for each other's.
       *ready = peer->link;
       return false;
     }
@@ -94,6 +104,10 @@ void Impl::resolve(std::shared_ptr<Peer> peer) {
       return impl->fail_attempt(
           peer, attempt, make_error(Errc::unknown_peer, "discovery answered for another peer"));
     }
+    {
+      const std::lock_guard lock(peer->mutex);
+      if (peer->attempt != attempt || peer->removed) return;
+    }
     if (auto registered = impl->register_peer(*found, PeerSource::discovery); !registered) {
       return impl->fail_attempt(peer, attempt, registered.error());
     }
@@ -151,6 +165,23 @@ void Impl::on_dialed(const std::shared_ptr<Peer>& peer_reference, std::uint64_t 
   }
   started.start(*link);
   greet(peer, attempt, link);
+  send_waiting_replies(peer, *link);
+}
+
+void Impl::send_waiting_replies(const std::shared_ptr<Peer>& peer, Link& link) {
+  std::deque<PendingSend> replies;
+  {
+    const std::lock_guard lock(peer->mutex);
+    if (peer->link.get() != &link) return;
+    for (PendingSend& send : peer->pending) {
+      if (!send.is_reply) continue;
+      peer->pending_bytes -= send.bytes();
+      replies.push_back(std::move(send));
+      send.is_reply = true;
+    }
+    std::erase_if(peer->pending, [](const PendingSend& send) { return send.is_reply; });
+  }
+  for (PendingSend& reply : replies) send_pending(link, reply);
 }
 
 void Impl::greet(const std::shared_ptr<Peer>& peer, std::uint64_t attempt,
@@ -174,6 +205,7 @@ void Impl::greet(const std::shared_ptr<Peer>& peer, std::uint64_t attempt,
   if (transmit(*link, *slot, outgoing) == Transmitted::link_closed) {
     end_call(id, make_error(Errc::not_sent, "closed before the greeting"), false);
   }
+  link->hello_sent = true;
   Op<Reply>(*slot, [](OpState& state) -> Result<Reply> { return take_reply(state); })
       .then(shard(peer->shard),
             [impl = shared_from_this(), peer, attempt, link](Result<Reply> reply) {
@@ -186,13 +218,15 @@ void Impl::on_greeted(const std::shared_ptr<Peer>& peer, std::uint64_t attempt,
   Error failure = make_error(Errc::not_sent, "the peer's greeting makes no sense");
   if (!reply.error) {
     auto response = decode_handlers_response(reply.payload);
-    if (response) {
+    if (response && greeting_detail::is_another(response->offer, peer->worker)) {
+      failure = make_error(Errc::not_sent, "another instance answers at the peer's address");
+    } else if (response) {
       if (extensions_) link->agreement = agree(offer_, response->offer);
       link->set_handlers(std::make_shared<const HandlerNames>(
           greeting_detail::sorted(std::move(response->handlers))));
       return become_ready(peer, link);
     }
-    failure = make_error(Errc::not_sent, response.error().to_string());
+    if (!response) failure = make_error(Errc::not_sent, response.error().to_string());
   } else if (reply.error->is(Errc::deadline_exceeded) && self_.address.empty()) {
     failure = make_error(Errc::needs_listener,
                          "the peer answers by dialling back, and this side does not listen");
@@ -200,6 +234,10 @@ void Impl::on_greeted(const std::shared_ptr<Peer>& peer, std::uint64_t attempt,
     failure = make_error(Errc::not_sent, "greeting: " + reply.error->to_string());
   }
   link->connection().close(failure);
+  {
+    const std::lock_guard lock(peer->mutex);
+    if (peer->link == link) peer->link = nullptr;
+  }
   peer->last_failure = failure;
   dial_next(peer, attempt);
 }
@@ -286,7 +324,7 @@ void Impl::fail_pending(std::deque<PendingSend> pending, const Error& error) {
   }
 }
 
-Op<std::vector<std::string>> Impl::ask_for_handlers(const InstanceId& peer) {
+Op<std::vector<std::string>> Impl::ask_for_handlers(const InstanceId& peer, Duration timeout) {
   CallSpec spec;
   spec.impl = this;
   spec.pattern = Pattern::unary;
@@ -294,7 +332,7 @@ Op<std::vector<std::string>> Impl::ask_for_handlers(const InstanceId& peer) {
   spec.handler = "_list_handlers";
   spec.has_instance = true;
   spec.instance = peer;
-  spec.timeout = limits::hello_timeout;
+  spec.timeout = timeout;
   spec.payload = Bytes::of_static("null");
   auto promise = std::make_shared<Promise<std::vector<std::string>>>(world_.pool());
   Op<std::vector<std::string>> op = promise->op();
@@ -319,7 +357,8 @@ Op<std::vector<std::string>> Impl::ask_for_handlers(const InstanceId& peer) {
   return op;
 }
 
-Op<std::vector<std::string>> Impl::query_handlers(const InstanceId& peer, bool cached_is_fine) {
+Op<std::vector<std::string>> Impl::query_handlers(const InstanceId& peer, bool cached_is_fine,
+                                                  Duration timeout) {
   if (peer == self_.instance_id) {
     return Op<std::vector<std::string>>::ready(world_.pool(), handlers_.names());
   }
@@ -333,13 +372,15 @@ Op<std::vector<std::string>> Impl::query_handlers(const InstanceId& peer, bool c
       }
     }
   }
-  return ask_for_handlers(peer);
+  return ask_for_handlers(peer, timeout);
 }
 
 namespace greeting_detail {
 
 constexpr Duration poll_first = std::chrono::milliseconds(5);
 constexpr Duration poll_longest = std::chrono::milliseconds(250);
+/// What the last question is given to be answered in.
+constexpr Duration ask_shortest = std::chrono::milliseconds(20);
 
 /// Asks again and again, at growing intervals, until the handler is there or time is up.
 struct HandlerWait {
@@ -359,7 +400,8 @@ struct HandlerWait {
 
   static void ask(std::shared_ptr<HandlerWait> wait) {
     Impl& impl = *wait->impl;
-    impl.query_handlers(wait->peer, false)
+    const Duration left = wait->until - impl.shard(0).now();
+    impl.query_handlers(wait->peer, false, std::clamp(left, ask_shortest, limits::hello_timeout))
         .then(impl.shard(0),
               [wait](Result<std::vector<std::string>> names) { answered(wait, names); });
   }
@@ -370,12 +412,13 @@ struct HandlerWait {
       return void(wait->promise.set({}));
     }
     Shard& shard = wait->impl->shard(0);
-    if (shard.now() + wait->pause > wait->until || wait->promise.ended()) {
+    // The last question is asked when time is up.
+    if (shard.now() >= wait->until || wait->promise.ended() || wait->impl->draining()) {
       const std::string why =
           names ? "the peer has no handler \"" + wait->handler + "\"" : names.error().to_string();
       return void(wait->promise.set(make_error(Errc::unknown_handler, why)));
     }
-    const TimePoint again = shard.now() + wait->pause;
+    const TimePoint again = std::min(shard.now() + wait->pause, wait->until);
     wait->pause = std::min(wait->pause * 2, poll_longest);
     shard.start_timer(again, Task0{[](void* argument) {
                                      const std::unique_ptr<std::shared_ptr<HandlerWait>> held(
@@ -392,6 +435,9 @@ Op<void> Impl::wait_for_handler(const InstanceId& peer, std::string handler, Dur
   auto wait = std::make_shared<greeting_detail::HandlerWait>(
       shared_from_this(), peer, std::move(handler), world_.clock().now() + timeout);
   Op<void> op = wait->promise.op();
+  wait->promise.on_cancel([asking = std::weak_ptr(wait)]() noexcept {
+    if (const auto held = asking.lock()) held->promise.set(make_error(Errc::cancelled));
+  });
   greeting_detail::HandlerWait::ask(std::move(wait));
   return op;
 }

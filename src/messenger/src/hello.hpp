@@ -29,7 +29,7 @@ constexpr std::uint64_t window_bytes_default = std::uint64_t{4} << 20;
 /// What one side offers: names it understands and numbers it accepts.
 struct Offer {
   std::uint32_t version = offer_version;
-  std::uint64_t incarnation = 0;      ///< random per start; "inc" as 16 hex digits
+  std::uint64_t incarnation = 0;      ///< the worker id of this start; "inc" as 16 hex digits
   std::vector<std::string> features;  ///< unknown names are kept and ignored
   std::uint64_t frame_bytes_max = 0;  ///< "max_frame"; 0: not said, the protocol's limit holds
   std::uint64_t window_calls = 0;     ///< "window": {"calls", "bytes"}; 0: not said

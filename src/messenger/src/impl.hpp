@@ -105,7 +105,8 @@ class Impl final : public CallTableEvents,
   Result<bool> enqueue(const std::shared_ptr<Peer>& peer, PendingSend& send,
                        std::shared_ptr<Link>* ready);
   void link_lost(const std::shared_ptr<Peer>& peer, const Link& link);
-  Op<std::vector<std::string>> query_handlers(const InstanceId& peer, bool cached_is_fine);
+  Op<std::vector<std::string>> query_handlers(const InstanceId& peer, bool cached_is_fine,
+                                              Duration timeout = limits::hello_timeout);
   Op<void> wait_for_handler(const InstanceId& peer, std::string handler, Duration timeout);
 
   // --- dispatch.cpp
@@ -180,13 +181,16 @@ class Impl final : public CallTableEvents,
   void fail_attempt(const std::shared_ptr<Peer>& peer, std::uint64_t attempt, Error error);
   void fail_pending(std::deque<PendingSend> pending, const Error& error);
   void send_pending(Link& link, PendingSend& send);
-  Op<std::vector<std::string>> ask_for_handlers(const InstanceId& peer);
+  void send_waiting_replies(const std::shared_ptr<Peer>& peer, Link& link);
+  Op<std::vector<std::string>> ask_for_handlers(const InstanceId& peer, Duration timeout);
 
   // dispatch.cpp
   void on_request(Link& link, const transport::InFrame& frame);
   void on_response(Link& link, const transport::InFrame& frame);
-  void on_ack(const transport::InFrame& frame);
-  void on_rejected(const transport::InFrame& frame);
+  void on_ack(Link& link, const transport::InFrame& frame);
+  void on_rejected(Link& link, const transport::InFrame& frame);
+  /// The slot that `id` names, if what ends its call may come on this link; null otherwise.
+  CallSlot* answerable(Link& link, MessageId id) const noexcept;
   void dispatch(Link& link, const Handler& handler, InboundCall::Request request,
                 const transport::InFrame& frame);
   void run_inline(Link& link, const Handler& handler, InboundCall::Request request,

@@ -45,6 +45,7 @@ class Link final : public transport::ConnectionEvents, public std::enable_shared
 
   Agreement agreement;
   InstanceId peer;  ///< invalid until greeted
+  std::atomic<bool> hello_sent{false};
 
   std::shared_ptr<const HandlerNames> handlers() const;
   void set_handlers(std::shared_ptr<const HandlerNames> names);

@@ -21,7 +21,7 @@ Impl::Impl(World& world, ImplOptions options)
       shards_(world.shard_count()) {
   self_.instance_id = InstanceId::random(world.random());
   worker_ = self_.instance_id.worker_id();
-  offer_ = local_offer(world.random().next());
+  offer_ = local_offer(worker_.value());
   const std::uint64_t first_generation = world.random().next();
   calls_ = CallTable::create(world, worker_, options.calls_max, first_generation);
 }

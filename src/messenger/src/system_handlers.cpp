@@ -34,9 +34,10 @@ void Impl::handle_hello(Link& link, const protocol::RequestHeader& header, ByteS
     return reply_error(link, header,
                        make_error(Errc::bad_request, "the greeting's ids do not belong together"));
   }
-  if (link.peer.valid() && link.peer != info.instance_id) {
+  if (info.instance_id == self_.instance_id ||
+      (link.peer.valid() && link.peer != info.instance_id)) {
     return reply_error(link, header,
-                       make_error(Errc::bad_request, "this connection greeted as somebody else"));
+                       make_error(Errc::bad_request, "this connection belongs to somebody else"));
   }
   if (!link.peer.valid()) {
     if (auto registered = register_peer(info, PeerSource::hello); !registered) {
@@ -45,7 +46,8 @@ void Impl::handle_hello(Link& link, const protocol::RequestHeader& header, ByteS
     }
     link.peer = info.instance_id;
   }
-  if (extensions_) link.agreement = agree(offer_, request->offer);
+  // What our own greeting agreed on holds for a connection that we dialled, and others rely on it.
+  if (extensions_ && !link.dialed()) link.agreement = agree(offer_, request->offer);
   HandlersResponse response;
   response.handlers = handlers_.names();
   if (extensions_ && request->offer) response.offer = offer_;
