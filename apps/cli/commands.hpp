@@ -15,7 +15,7 @@
 #include <optional>
 #include <string>
 
-namespace CLI {
+namespace CLI {  // NOLINT(readability-identifier-naming): as that library calls it
 class App;
 }
 

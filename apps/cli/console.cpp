@@ -92,6 +92,7 @@ std::string table(const std::vector<std::string>& head,
                   const std::vector<std::vector<std::string>>& rows,
                   const std::vector<bool>& right) {
   std::vector<std::size_t> widths;
+  widths.reserve(head.size());
   for (const std::string& cell : head) widths.push_back(console_detail::width(cell));
   for (const auto& row : rows) {
     for (std::size_t i = 0; i < row.size() && i < widths.size(); ++i) {
@@ -134,8 +135,9 @@ Result<Duration> parse_duration(std::string_view text) {
   if (unit == "m") scale = 60e9;
   if (unit == "h") scale = 3600e9;
   const double nanoseconds = number * scale;
-  // Not above a year, which also keeps the conversion defined; NaN fails the comparison.
-  if (code != std::errc() || scale == 0 || !(nanoseconds >= 0 && nanoseconds <= 3.2e16)) {
+  // Not above a year, which also keeps the conversion defined.
+  if (code != std::errc() || scale == 0 || !std::isfinite(nanoseconds) || nanoseconds < 0 ||
+      nanoseconds > 3.2e16) {
     return make_error(Errc::invalid_argument,
                       fmt::format("'{}' is no duration: write 250ms, 5s or 2m", text));
   }

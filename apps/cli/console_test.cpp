@@ -5,19 +5,16 @@
 
 #include <gtest/gtest.h>
 
-namespace console_test {
-
-using namespace std::chrono_literals;
-using namespace velo::cli;
+namespace velo::cli::console_test {
 
 TEST(Console, DurationsHaveUnitsAndBareNumbersAreSeconds) {
-  EXPECT_EQ(parse_duration("250ms").value(), 250ms);
-  EXPECT_EQ(parse_duration("10us").value(), 10us);
-  EXPECT_EQ(parse_duration("7ns").value(), 7ns);
-  EXPECT_EQ(parse_duration("5").value(), 5s);
-  EXPECT_EQ(parse_duration("1.5s").value(), 1500ms);
-  EXPECT_EQ(parse_duration("2m").value(), 2min);
-  EXPECT_EQ(parse_duration("1h").value(), 1h);
+  EXPECT_EQ(parse_duration("250ms").value(), std::chrono::milliseconds(250));
+  EXPECT_EQ(parse_duration("10us").value(), std::chrono::microseconds(10));
+  EXPECT_EQ(parse_duration("7ns").value(), std::chrono::nanoseconds(7));
+  EXPECT_EQ(parse_duration("5").value(), std::chrono::seconds(5));
+  EXPECT_EQ(parse_duration("1.5s").value(), std::chrono::milliseconds(1500));
+  EXPECT_EQ(parse_duration("2m").value(), std::chrono::minutes(2));
+  EXPECT_EQ(parse_duration("1h").value(), std::chrono::hours(1));
 }
 
 TEST(Console, WhatIsNoDurationIsRefused) {
@@ -27,10 +24,10 @@ TEST(Console, WhatIsNoDurationIsRefused) {
 }
 
 TEST(Console, FiguresAreShownToThreeDigits) {
-  EXPECT_EQ(show_duration(950ns), "950 ns");
-  EXPECT_EQ(show_duration(1234ns), "1.23 us");
-  EXPECT_EQ(show_duration(45600us), "45.6 ms");
-  EXPECT_EQ(show_duration(2s), "2.00 s");
+  EXPECT_EQ(show_duration(std::chrono::nanoseconds(950)), "950 ns");
+  EXPECT_EQ(show_duration(std::chrono::nanoseconds(1234)), "1.23 us");
+  EXPECT_EQ(show_duration(std::chrono::microseconds(45600)), "45.6 ms");
+  EXPECT_EQ(show_duration(std::chrono::seconds(2)), "2.00 s");
   EXPECT_EQ(show_bytes(999), "999 B");
   EXPECT_EQ(show_bytes(1500), "1.5 kB");
   EXPECT_EQ(show_bytes(2'500'000'000), "2.50 GB");
@@ -51,4 +48,4 @@ TEST(Console, RowsDoNotEndInSpaces) {
   EXPECT_EQ(table({"NAME", "NOTE"}, {{"a", ""}}), "NAME  NOTE\na");
 }
 
-}  // namespace console_test
+}  // namespace velo::cli::console_test

@@ -54,7 +54,7 @@ static int check_options(const DemoOptions& options) {
 }
 
 /// As `sha256sum` writes it, so that `sha256sum -c` can check it.
-static std::string result_line(std::string path, const Digest& digest) {
+static std::string result_line(const std::string& path, const Digest& digest) {
   std::string escaped;
   for (const char c : path) {
     if (c == '\\') {

@@ -56,12 +56,12 @@ class Walk {
  private:
   void visit(const std::string& directory, std::vector<std::string>& directories) {
     std::error_code failure;
+    const std::string prefix = directory.empty() ? "" : directory + "/";
     fs::directory_iterator entries(fs::path(list_.root) / directory, failure);
     for (; !failure && entries != fs::directory_iterator(); entries.increment(failure)) {
       const std::string name = entries->path().filename().string();
       std::error_code unknown;  // then the type is `none`
-      sort_in(entries->symlink_status(unknown), name,
-              directory.empty() ? name : directory + "/" + name, directories);
+      sort_in(entries->symlink_status(unknown), name, prefix + name, directories);
     }
     if (failure) ++list_.skipped.unreadable_directories;
   }

@@ -150,11 +150,12 @@ void DemoJob::send(std::size_t file, std::size_t worker) {
 
 void DemoJob::send_whole(std::size_t file, Active& active) {
   const DigestRequest request{files_.paths[file], active.contents};
-  cluster_.call<Digest>(active.worker, "digest", request,
-                        [this, file](Result<Digest> reply, TimePoint sent, TimePoint received) {
-                          if (reply) outcome_.latency.record(received - sent);
-                          on_digest(file, reply);
-                        });
+  cluster_.call<Digest>(
+      active.worker, "digest", request,
+      [this, file](const Result<Digest>& reply, TimePoint sent, TimePoint received) {
+        if (reply) outcome_.latency.record(received - sent);
+        on_digest(file, reply);
+      });
 }
 
 void DemoJob::send_part(std::size_t file, Active& active) {
@@ -164,7 +165,7 @@ void DemoJob::send_part(std::size_t file, Active& active) {
   large.offset += large.part.size();
   cluster_.call<PartReply>(
       active.worker, "digest_part", request,
-      [this, file](Result<PartReply> reply, TimePoint sent, TimePoint received) {
+      [this, file](const Result<PartReply>& reply, TimePoint sent, TimePoint received) {
         if (reply) outcome_.latency.record(received - sent);
         on_part(file, reply);
       });
@@ -175,11 +176,12 @@ void DemoJob::send_end(std::size_t file, Active& active) {
   active.local = large.digester.finish();
   outcome_.changed += large.file.changed() ? 1 : 0;
   const EndRequest request{files_.paths[file], large.id, large.offset};
-  cluster_.call<Digest>(active.worker, "digest_end", request,
-                        [this, file](Result<Digest> reply, TimePoint sent, TimePoint received) {
-                          if (reply) outcome_.latency.record(received - sent);
-                          on_digest(file, reply);
-                        });
+  cluster_.call<Digest>(
+      active.worker, "digest_end", request,
+      [this, file](const Result<Digest>& reply, TimePoint sent, TimePoint received) {
+        if (reply) outcome_.latency.record(received - sent);
+        on_digest(file, reply);
+      });
 }
 
 void DemoJob::on_part(std::size_t file, const Result<PartReply>& reply) {

@@ -43,11 +43,11 @@ static std::optional<BooksReply> ask(DemoCluster& cluster, std::size_t index) {
   std::optional<Result<BooksReply>> reply;
   cluster.call<BooksReply>(
       index, "books", BooksRequest{cluster.workers()[index].answers},
-      [&reply](Result<BooksReply> got, TimePoint, TimePoint) { reply = std::move(got); });
+      [&reply](Result<BooksReply> got, TimePoint, TimePoint) { reply.emplace(std::move(got)); });
   // The call has a deadline. Asked to end meanwhile: the answers come all the same.
   while (!reply) cluster.turn(std::chrono::milliseconds(50));
   if (!*reply) return std::nullopt;
-  return std::move(**reply);
+  return **reply;
 }
 
 /// A worker counts a call after it has written the answer, so its count may lag by the last ones:
@@ -203,6 +203,7 @@ void print_report(const Globals& globals, const DemoReport& report) {
   print_line(table({"directory", report.directory}, demo_report_detail::figures(report)));
   print_line("");
   std::vector<std::vector<std::string>> rows;
+  rows.reserve(report.workers.size());
   for (const ReportWorker& worker : report.workers) {
     rows.push_back({std::to_string(worker.index), std::to_string(worker.pid), worker.end,
                     show_count(worker.files), show_bytes(worker.bytes)});

@@ -7,10 +7,7 @@
 
 #include <string>
 
-namespace digest_test {
-
-using namespace velo;
-using namespace velo::cli;
+namespace velo::cli::digest_test {
 
 static Digest of(std::string_view text) { return digest_of(as_bytes(text)); }
 
@@ -40,4 +37,4 @@ TEST(Digest, IsTheSameHoweverTheContentsAreCut) {
   }
 }
 
-}  // namespace digest_test
+}  // namespace velo::cli::digest_test

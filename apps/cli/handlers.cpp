@@ -35,6 +35,7 @@ int run_handlers(const Globals& globals, const HandlersOptions& options) {
     return exit_ok;
   }
   std::vector<std::vector<std::string>> rows;
+  rows.reserve(shown.size());
   for (const HandlerShown& handler : shown) {
     rows.push_back({handler.name, handler.system ? "velo's own" : ""});
   }

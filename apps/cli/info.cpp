@@ -127,6 +127,7 @@ static int show_peers(const Globals& globals, const InfoOptions& options) {
     return exit_ok;
   }
   std::vector<std::vector<std::string>> rows;
+  rows.reserve(shown.size());
   for (const PeerShown& peer : shown) {
     rows.push_back({peer.instance_id, peer.worker_id, joined(peer.transports)});
   }

@@ -7,10 +7,8 @@
 
 #include <gtest/gtest.h>
 
-namespace reply_text_test {
+namespace velo::cli::reply_text_test {
 
-using namespace velo;
-using namespace velo::cli;
 using Kind = ReplyText::Kind;
 
 static ReplyText shown(std::string_view reply, bool typed) {
@@ -55,4 +53,4 @@ TEST(ReplyText, JsonOfAPeerWithoutMessagePackIsJson) {
   EXPECT_EQ(shown("12", false).kind, Kind::text);
 }
 
-}  // namespace reply_text_test
+}  // namespace velo::cli::reply_text_test

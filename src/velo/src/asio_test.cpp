@@ -20,10 +20,9 @@
 #include <string>
 #include <thread>
 
-namespace asio_test {
+namespace velo::asio_test {
 
 namespace asio = boost::asio;
-using namespace velo;
 
 static std::unique_ptr<Velo> must(Result<std::unique_ptr<Velo>> built) {
   if (!built) {
@@ -39,13 +38,13 @@ static Handler ping() {
       .build();
 }
 
-static asio::awaitable<void> ping_twice(Velo& node, InstanceId peer, std::string& log) {
-  Op<Bytes> plain = node.unary("ping").raw_payload("").instance(peer).send();
+static asio::awaitable<void> ping_twice(Velo* node, InstanceId peer, std::string* log) {
+  Op<Bytes> plain = node->unary("ping").raw_payload("").instance(peer).send();
   auto first = co_await std::move(plain);
-  log += first ? first->text() : "error";
-  Op<Bytes> named = node.unary("ping").raw_payload("").instance(peer).send();
+  *log += first ? first->text() : "error";
+  Op<Bytes> named = node->unary("ping").raw_payload("").instance(peer).send();
   auto second = co_await std::move(named)(asio::use_awaitable);
-  log += second ? second->text() : "error";
+  *log += second ? second->text() : "error";
 }
 
 TEST(Asio, AwaitsAnOpPlainlyAndByToken) {
@@ -54,7 +53,7 @@ TEST(Asio, AwaitsAnOpPlainlyAndByToken) {
   ASSERT_TRUE(node->register_handler(ping()));
   asio::io_context context;
   std::string log;
-  asio::co_spawn(context, ping_twice(*node, node->instance_id(), log), asio::detached);
+  asio::co_spawn(context, ping_twice(node.get(), node->instance_id(), &log), asio::detached);
   context.run();
   EXPECT_EQ(log, "pongpong");
 }
@@ -197,4 +196,4 @@ TEST(Asio, OnlyAWorldWithAnExternalShardCanBeDriven) {
   EXPECT_TRUE(driver.error().is(Errc::invalid_argument));
 }
 
-}  // namespace asio_test
+}  // namespace velo::asio_test

@@ -10,10 +10,7 @@
 #include <filesystem>
 #include <string>
 
-namespace velo_test {
-
-using namespace std::chrono_literals;
-using namespace velo;
+namespace velo::velo_test {
 
 struct Sum {
   int a = 0;
@@ -65,7 +62,7 @@ TEST(Velo, CallsBetweenTwoNodesThatKnowEachOther) {
                                     return context.input.a + context.input.b;
                                   }).build()));
   ASSERT_TRUE(a->register_peer(b->peer_info()));
-  ASSERT_TRUE(a->wait_for_handler(b->instance_id(), "add", 10s).get());
+  ASSERT_TRUE(a->wait_for_handler(b->instance_id(), "add", std::chrono::seconds(10)).get());
 
   auto pong = a->unary("ping").raw_payload("").instance(b->instance_id()).send().get();
   ASSERT_TRUE(pong) << pong.error().to_string();
@@ -175,4 +172,4 @@ TEST(Velo, KeepsABuilderThatIsFilledStepByStep) {
   EXPECT_NE(must(builder.build()), nullptr);
 }
 
-}  // namespace velo_test
+}  // namespace velo::velo_test

@@ -107,14 +107,14 @@ class AsioDriver {
  public:
   /// `world` was created with external_first_shard and outlives the driver. Keeps the context's
   /// run() from returning.
-  static Result<AsioDriver> start(boost::asio::any_io_executor executor,
+  static Result<AsioDriver> start(const boost::asio::any_io_executor& executor,
                                   runtime::RealWorld& world) {
     if (world.poll_descriptor() < 0) {
       return make_error(Errc::invalid_argument, "the world has no external shard");
     }
     const int descriptor = ::fcntl(world.poll_descriptor(), F_DUPFD_CLOEXEC, 0);
     if (descriptor < 0) return make_error(Errc::io, std::strerror(errno));
-    auto loop = std::make_shared<Loop>(std::move(executor), world);
+    auto loop = std::make_shared<Loop>(executor, world);
     boost::system::error_code failure;
     if (loop->descriptor.assign(descriptor, failure)) {
       ::close(descriptor);
@@ -139,8 +139,8 @@ class AsioDriver {
 
  private:
   struct Loop {
-    Loop(boost::asio::any_io_executor executor, runtime::RealWorld& w)
-        : descriptor(std::move(executor)), world(w) {}
+    Loop(const boost::asio::any_io_executor& executor, runtime::RealWorld& w)
+        : descriptor(executor), world(w) {}
     boost::asio::posix::stream_descriptor descriptor;
     runtime::RealWorld& world;
     bool stopped = false;
