@@ -230,8 +230,8 @@ TEST(CancellationOfKinds, ReachesASpawnedFunctionThatHasNotStartedYet) {
 }
 
 TEST(CancellationOfKinds, ReachesAnInlineTask) {
-  Cluster cluster(2);
   Gate gate;
+  Cluster cluster(2);
   ASSERT_TRUE(cluster[1].register_handler(
       Handler::unary_handler_async(
           "wait", [&gate](Context context) { return wait_at(std::move(context), &gate); })

@@ -55,8 +55,8 @@ TEST(Deadlines, TheHandlerSeesTheCallersDeadline) {
 }
 
 TEST(Deadlines, OneThatIsNotNamedIsThirtySeconds) {
-  Cluster cluster(2);
   Gate gate;
+  Cluster cluster(2);
   Seen seen;
   ASSERT_TRUE(cluster[1].register_handler(gated("wait", gate)));
   ASSERT_TRUE(cluster[1].register_handler(look(seen)));
@@ -70,8 +70,8 @@ TEST(Deadlines, OneThatIsNotNamedIsThirtySeconds) {
 }
 
 TEST(Deadlines, TheCallerHearsAtExactlyTheTimeout) {
-  Cluster cluster(2);
   Gate gate;
+  Cluster cluster(2);
   ASSERT_TRUE(cluster[1].register_handler(gated("wait", gate)));
   for (const Duration timeout : {Duration(1ns), Duration(1us), Duration(250ms), Duration(3min)}) {
     auto unary = cluster[0].unary("wait").timeout(timeout).instance(cluster.id(1)).send();
@@ -86,8 +86,8 @@ TEST(Deadlines, TheCallerHearsAtExactlyTheTimeout) {
 }
 
 TEST(Deadlines, CallsToOneselfExpireToo) {
-  Cluster cluster(1);
   Gate gate;
+  Cluster cluster(1);
   ASSERT_TRUE(cluster[0].register_handler(gated("wait", gate)));
   auto op = cluster[0].unary("wait").timeout(1s).instance(cluster.id(0)).send();
   EXPECT_EQ(time_to_expiry(cluster, std::move(op)), 1s);
@@ -122,8 +122,8 @@ TEST(Deadlines, OneOverADayIsADay) {
 }
 
 TEST(Deadlines, ACallThatWaitsADayEndsAfterADay) {
-  Cluster cluster(1);
   Gate gate;
+  Cluster cluster(1);
   ASSERT_TRUE(cluster[0].register_handler(gated("wait", gate)));
   auto op = cluster[0].unary("wait").timeout(48h).instance(cluster.id(0)).send();
   EXPECT_EQ(time_to_expiry(cluster, std::move(op), 49h), Duration(24h));
@@ -133,9 +133,9 @@ TEST(Deadlines, ACallThatWaitsADayEndsAfterADay) {
 
 TEST(Deadlines, StopTheTokenOfAHandlerThatStillRuns) {
   for (const std::size_t to : {std::size_t{0}, std::size_t{1}}) {
-    Cluster cluster(2);
     std::optional<TimePoint> stopped;
     std::stop_token token;
+    Cluster cluster(2);
     ASSERT_TRUE(cluster[to].register_handler(
         Handler::unary_handler_async("wait", [&](Context context) -> Task<Result<Bytes>> {
           token = context.stop_token();
@@ -162,8 +162,8 @@ TEST(Deadlines, StopTheTokenOfAHandlerThatStillRuns) {
 }
 
 TEST(Deadlines, TheHandlersSideKeepsThemWhenTheCallerIsCutOff) {
-  Cluster cluster(2);
   Gate gate;
+  Cluster cluster(2);
   ASSERT_TRUE(cluster[1].register_handler(gated("wait", gate)));
   auto op = cluster[0].unary("wait").timeout(1s).instance(cluster.id(1)).send();
   ASSERT_TRUE(cluster.until([&] { return gate.waiting == 1; }));
@@ -222,8 +222,8 @@ TEST(Deadlines, ComeWhileThePeerIsStillBeingDialled) {
 }
 
 TEST(Deadlines, AReplyInTimeIsNoExpiry) {
-  Cluster cluster(2);
   Gate gate;
+  Cluster cluster(2);
   ASSERT_TRUE(cluster[1].register_handler(gated("wait", gate)));
   auto op = cluster[0].unary("wait").raw_payload("x").timeout(10s).instance(cluster.id(1)).send();
   ASSERT_TRUE(cluster.until([&] { return gate.waiting == 1; }));
