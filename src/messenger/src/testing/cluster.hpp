@@ -136,7 +136,9 @@ class Cluster {
       }
       ran += books.received.succeeded + books.received.failed;
     }
-    if (nothing_lost) EXPECT_EQ(ended_well, ran) << "senders' and receivers' counts differ";
+    if (nothing_lost) {
+      EXPECT_EQ(ended_well, ran) << "senders' and receivers' counts differ";
+    }
   }
 
   sim::Simulation sim;
