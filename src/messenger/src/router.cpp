@@ -226,9 +226,9 @@ void Impl::check_fire_then_send(std::shared_ptr<Link> link, CallSlot& slot,
   send.headers = Bytes::copy(outgoing.headers);
   send.payload = *outgoing.payload;
   const InstanceId peer = link->peer;
-  ask_for_handlers(peer, limits::hello_timeout).then(
-      link->connection().shard(), [impl = shared_from_this(), link, send = std::move(send)](
-                                      Result<std::vector<std::string>> names) mutable {
+  ask_for_handlers(peer, limits::hello_timeout)
+      .then(link->connection().shard(), [impl = shared_from_this(), link, send = std::move(send)](
+                                            Result<std::vector<std::string>> names) mutable {
         if (!names) {
           impl->end_call(send.id, make_error(Errc::not_sent, names.error().to_string()));
           return;
