@@ -58,7 +58,7 @@ void WatchChannel::deliver() {
   Change change;
   {
     const std::lock_guard lock(mutex_);
-    if (closed_ || pending_.empty()) return;
+    if (pending_.empty()) return;  // closed meanwhile
     change = std::move(pending_.front());
     pending_.pop_front();
     watcher = std::move(watcher_);

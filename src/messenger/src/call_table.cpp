@@ -41,7 +41,7 @@ void CallSlot::end(std::optional<Error> error, bool here) noexcept {
   if (!system) {
     Fate fate = fate_of(pattern, error);
     // What no connection took, no handler ended.
-    const bool unsent = link_serial.load(std::memory_order_relaxed) == 0;
+    const bool unsent = travels_on.serial() == 0;
     if (error && unsent && fate_of(pattern, std::nullopt) == fate) fate = Fate::rejected;
     table_of_.fates().ended(pattern, fate);
   }
@@ -64,7 +64,7 @@ void CallSlot::end_as_unknown(Error error) noexcept {
 void CallSlot::cancel_call(std::uint64_t generation) noexcept {
   if (!claim(generation)) return;
   const MessageId cancelled = id();
-  const std::uint64_t serial = link_serial.load(std::memory_order_relaxed);
+  const std::uint64_t serial = travels_on.serial();
   const Pattern cancelled_pattern = pattern;
   auto events = table_of_.events_.lock();
   // Nothing of this slot may be touched after its end: the consumer may be gone already.
@@ -220,7 +220,7 @@ CallSlot* CallTable::allocate(const Start& start) {
   slot->pattern = start.pattern;
   slot->system = start.system;
   slot->deadline_ns.store(start.deadline.nanoseconds(), std::memory_order_relaxed);
-  slot->link_serial.store(0, std::memory_order_relaxed);
+  slot->travels_on.reset(slot->generation_);
   slot->stream_end.store(0, std::memory_order_relaxed);
   const std::uint64_t live = slot->generation_ << 1U | 1U;
   if (cache == caches_.data()) {

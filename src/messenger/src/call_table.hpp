@@ -51,6 +51,36 @@ class ReplyState : public OpState {
   using OpState::OpState;
 };
 
+/// The serial of the connection that a call travels on (0: none yet), tied to the call's
+/// generation, so that a sender that comes too late for its call changes nothing of the slot's next
+/// one.
+class LinkMark {
+ public:
+  std::uint64_t serial() const noexcept {
+    return word_.load(std::memory_order_acquire) & serial_mask;
+  }
+  void reset(std::uint64_t generation) noexcept { set(generation, 0); }
+  /// Only while the Op is not handed out, so that the slot cannot be another call's.
+  void set(std::uint64_t generation, std::uint64_t serial) noexcept {
+    word_.store(word(generation, serial), std::memory_order_release);
+  }
+  /// False, and nothing changed, when the slot is no longer that call's or the mark is not `from`.
+  bool change(std::uint64_t generation, std::uint64_t from, std::uint64_t to) noexcept {
+    std::uint64_t expected = word(generation, from);
+    return word_.compare_exchange_strong(expected, word(generation, to), std::memory_order_acq_rel,
+                                         std::memory_order_relaxed);
+  }
+
+ private:
+  static constexpr unsigned tag_shift = 48;
+  static constexpr std::uint64_t serial_mask = (std::uint64_t{1} << tag_shift) - 1;
+  static std::uint64_t word(std::uint64_t generation, std::uint64_t serial) noexcept {
+    return generation << tag_shift | (serial & serial_mask);
+  }
+
+  std::atomic<std::uint64_t> word_{0};
+};
+
 class alignas(64) CallSlot final : public ReplyState {
  public:
   CallSlot(CallTable& table, std::uint16_t index) noexcept;
@@ -80,7 +110,7 @@ class alignas(64) CallSlot final : public ReplyState {
 
   // Written before the slot goes live, or by the sender; read by sweeps after live_generation().
   std::atomic<std::int64_t> deadline_ns{0};
-  std::atomic<std::uint64_t> link_serial{0};
+  LinkMark travels_on;
   /// End position in the connection's stream; 0: not known to be unsent.
   std::atomic<std::uint64_t> stream_end{0};
   Pattern pattern = Pattern::fire;

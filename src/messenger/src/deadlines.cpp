@@ -43,9 +43,9 @@ void Impl::sweep() {
       next = std::min(next, deadline);
       return;
     }
-    const bool sent = slot.link_serial.load(std::memory_order_acquire) != 0;
+    const bool sent = slot.travels_on.serial() != 0;
     const MessageId id = slot.id();
-    const std::uint64_t serial = slot.link_serial.load(std::memory_order_relaxed);
+    const std::uint64_t serial = slot.travels_on.serial();
     const Pattern pattern = slot.pattern;
     if (!slot.claim(generation)) return;
     slot.end(make_error(Errc::deadline_exceeded,

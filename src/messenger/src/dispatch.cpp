@@ -61,7 +61,7 @@ CallSlot* Impl::answerable(Link& link, MessageId id) const noexcept {
   if (id.requester() != worker_) return nullptr;  // a stale reply to an earlier run
   CallSlot* slot = calls_->find(id.slot());
   if (slot == nullptr) return nullptr;
-  const std::uint64_t serial = slot->link_serial.load(std::memory_order_relaxed);
+  const std::uint64_t serial = slot->travels_on.serial();
   if (serial == link.serial()) return slot;
   // Ids are no secret: another connection may answer only for a peer that dials back.
   const std::lock_guard lock(links_mutex_);
@@ -306,7 +306,7 @@ void Impl::on_link_closed(Link& link, const Error& reason) {
   link.stop_all_inbound();
   const std::uint64_t written = link.connection().written();
   calls_->for_each_live([&](CallSlot& slot, std::uint64_t generation) {
-    if (slot.link_serial.load(std::memory_order_acquire) != link.serial()) return;
+    if (slot.travels_on.serial() != link.serial()) return;
     const std::uint64_t end = slot.stream_end.load(std::memory_order_acquire);
     if (!slot.claim(generation)) return;
     const bool left = end <= written;

@@ -202,7 +202,7 @@ void Impl::greet(const std::shared_ptr<Peer>& peer, std::uint64_t attempt,
   outgoing.handler = "_hello";
   outgoing.payload = &body;
   const MessageId id = slot->id();
-  if (transmit(*link, *slot, outgoing) == Transmitted::link_closed) {
+  if (transmit(*link, *slot, id, outgoing, SlotHold::held) == Transmitted::link_closed) {
     end_call(id, make_error(Errc::not_sent, "closed before the greeting"), false);
   }
   link->hello_sent = true;
@@ -289,7 +289,7 @@ void Impl::send_pending(Link& link, PendingSend& send) {
   outgoing.handler = send.handler;
   outgoing.headers = send.headers;
   outgoing.payload = &send.payload;
-  if (transmit(link, *slot, outgoing) == Transmitted::link_closed) {
+  if (transmit(link, *slot, send.id, outgoing, SlotHold::loose) == Transmitted::link_closed) {
     end_call(send.id, make_error(Errc::not_sent, "the connection closed before it was used"));
   }
 }

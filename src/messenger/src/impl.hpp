@@ -83,7 +83,10 @@ class Impl final : public CallTableEvents,
   bool end_call(MessageId id, std::optional<Error> error, bool here = true) noexcept;
   enum class Transmitted : std::uint8_t { done, link_closed };
   /// Encodes and sends; on link_closed nothing was sent and the slot is untouched.
-  Transmitted transmit(Link& link, CallSlot& slot, const Outgoing& outgoing);
+  /// Whether the Op is not handed out yet, so that the slot stays this call's whatever ends it.
+  enum class SlotHold : std::uint8_t { held, loose };
+  Transmitted transmit(Link& link, CallSlot& slot, MessageId id, const Outgoing& outgoing,
+                       SlotHold hold);
   /// A reply to a peer that does not read replies on its own connection.
   void reply_by_dialling(WorkerId worker, Link& arrived_on, transport::FrameType type,
                          ByteSpan header, const Bytes& payload);

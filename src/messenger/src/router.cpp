@@ -106,7 +106,7 @@ void Impl::route(CallSpec& spec, CallSlot& slot, const Outgoing& outgoing) {
       end_call(id, make_error(Errc::unknown_handler, std::string(outgoing.handler)));
       return;
     }
-    if (transmit(*self_link_, slot, outgoing) == Transmitted::link_closed) {
+    if (transmit(*self_link_, slot, id, outgoing, SlotHold::held) == Transmitted::link_closed) {
       end_call(id, make_error(Errc::shutting_down));
     }
     return;
@@ -116,7 +116,7 @@ void Impl::route(CallSpec& spec, CallSlot& slot, const Outgoing& outgoing) {
     if (outgoing.pattern == Pattern::fire && !link->may_have_handler(outgoing.handler)) {
       return check_fire_then_send(link->self(), slot, outgoing);
     }
-    if (transmit(*link, slot, outgoing) == Transmitted::done) return;
+    if (transmit(*link, slot, id, outgoing, SlotHold::held) == Transmitted::done) return;
   }
   auto peer = peer_for(spec);
   if (!peer) {
@@ -153,14 +153,14 @@ void Impl::send_or_enqueue(std::shared_ptr<Peer> peer, CallSlot& slot, const Out
     if (outgoing.pattern == Pattern::fire && !link->may_have_handler(outgoing.handler)) {
       return check_fire_then_send(std::move(link), slot, outgoing);
     }
-    if (transmit(*link, slot, outgoing) == Transmitted::done) return;
+    if (transmit(*link, slot, id, outgoing, SlotHold::held) == Transmitted::done) return;
     link_lost(peer, *link);
   }
   end_call(id, make_error(Errc::not_sent, "the peer's connections keep closing"));
 }
 
-Impl::Transmitted Impl::transmit(Link& link, CallSlot& slot, const Outgoing& outgoing) {
-  const MessageId id = slot.id();
+Impl::Transmitted Impl::transmit(Link& link, CallSlot& slot, MessageId id, const Outgoing& outgoing,
+                                 SlotHold hold) {
   const Bytes* body = outgoing.payload;
   Bytes converted;
   if (outgoing.typed && !link.agreement.msgpack) {
@@ -188,13 +188,18 @@ Impl::Transmitted Impl::transmit(Link& link, CallSlot& slot, const Outgoing& out
   std::vector<std::byte> large(size > stack.size() ? size : 0);
   const std::span<std::byte> out = large.empty() ? std::span<std::byte>(stack) : std::span(large);
   protocol::encode_request(header, out);
-  slot.link_serial.store(link.serial(), std::memory_order_release);
+  const std::uint64_t generation = id.generation();
+  if (hold == SlotHold::held) {
+    slot.travels_on.set(generation, link.serial());
+  } else if (!slot.travels_on.change(generation, 0, link.serial())) {
+    return Transmitted::done;  // the call ended while it waited
+  }
   const transport::SendResult sent = link.connection().send(
       transport::OutFrame(transport::FrameType::message, ByteSpan(out).first(size), *body));
   switch (sent.admission) {
     case transport::Admission::accepted:
       // The call may have ended inside send(); its slot stays ours until the Op is handed out.
-      slot.stream_end.store(sent.end, std::memory_order_release);
+      if (hold == SlotHold::held) slot.stream_end.store(sent.end, std::memory_order_release);
       if (outgoing.pattern != Pattern::fire) return Transmitted::done;
       if (link.connection().written() >= sent.end) {
         end_call(id, std::nullopt, false);
@@ -210,7 +215,7 @@ Impl::Transmitted Impl::transmit(Link& link, CallSlot& slot, const Outgoing& out
       return Transmitted::done;
     case transport::Admission::closed: break;
   }
-  slot.link_serial.store(0, std::memory_order_release);
+  (void)slot.travels_on.change(generation, link.serial(), 0);
   return Transmitted::link_closed;
 }
 

@@ -96,7 +96,7 @@ void Impl::stop_now(const Error& reason) {
   calls_->for_each_live([&](CallSlot& slot, std::uint64_t generation) {
     // What was accepted for writing is being flushed; fire keeps its promise unless the connection
     // dies first.
-    const bool sent = slot.link_serial.load(std::memory_order_acquire) != 0;
+    const bool sent = slot.travels_on.serial() != 0;
     if (slot.pattern == Pattern::fire && sent) return;
     if (!slot.claim(generation)) return;
     if (!sent) return slot.end(reason, false);

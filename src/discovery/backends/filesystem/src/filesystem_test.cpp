@@ -278,6 +278,20 @@ TEST_F(FilesystemDiscoveryTest, NobodyWatchingAndNothingAnnouncedLeavesTheWorldI
   EXPECT_TRUE(sim.run_until_idle(minutes(1))) << "no timer is left";
 }
 
+TEST_F(FilesystemDiscoveryTest, LaterWatchStartsWithWhatIsThereThen) {
+  const PeerInfo second = make_peer("second");
+  auto announced = announce(*owner, make_peer("first"));
+  auto watching = watch();
+  ASSERT_TRUE(until([&] { return view.size() == 1; }));
+  watching.reset();
+  announced = announce(*owner, second);
+  sim.run_for(seconds(1));
+  calls = 0;
+  watching = watch();
+  ASSERT_TRUE(until([&] { return calls > 0; }));
+  EXPECT_EQ(view, (std::map<InstanceId, PeerInfo>{{second.instance_id, second}}));
+}
+
 TEST_F(FilesystemDiscoveryTest, ClustersOfOneFolderDoNotSeeEachOther) {
   auto made = FilesystemDiscovery::create(there, "/tmp/shared", "other");
   ASSERT_TRUE(made);
