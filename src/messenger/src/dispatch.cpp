@@ -38,6 +38,7 @@ void Impl::on_accepted(transport::ConnectionPtr connection) {
   transport::Connection& started = *connection;
   const std::shared_ptr<Link> link = add_link(std::move(connection), false);
   started.start(*link);
+  close_if_stopped(*link);
 }
 
 void Impl::on_frame(Link& link, const transport::InFrame& frame) {
@@ -282,9 +283,11 @@ void Impl::on_link_closed(Link& link, const Error& reason) {
   const std::shared_ptr<Link> alive = link.self();
   VELO_LOG_DEBUG(messenger, "connection closed", {"remote", link.connection().remote()},
                  {"reason", reason.to_string()});
+  bool last = false;
   {
     const std::lock_guard lock(links_mutex_);
     links_.erase(link.serial());
+    last = links_.empty();
   }
   if (link.dialed() && link.peer.valid()) {
     for (std::size_t i = 0; i < shards_.size(); ++i) {
@@ -312,6 +315,7 @@ void Impl::on_link_closed(Link& link, const Error& reason) {
     const bool left = end <= written;
     slot.end(make_error(left ? Errc::connection_lost : Errc::not_sent, reason.to_string()));
   });
+  if (last) connections_over();
 }
 
 void Impl::inbound_ended() noexcept {

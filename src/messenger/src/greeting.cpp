@@ -32,6 +32,13 @@ std::shared_ptr<Link> Impl::add_link(transport::ConnectionPtr connection, bool d
   return link;
 }
 
+void Impl::close_if_stopped(Link& link) noexcept {
+  // stop_now() closes the links that it sees; one that came too late for that is closed here.
+  if (stopped_.load(std::memory_order_seq_cst)) {
+    link.connection().close(make_error(Errc::shutting_down));
+  }
+}
+
 Result<bool> Impl::enqueue(const std::shared_ptr<Peer>& peer, PendingSend& send,
                            std::shared_ptr<Link>* ready) {
   bool start_resolving = false;
@@ -164,6 +171,7 @@ void Impl::on_dialed(const std::shared_ptr<Peer>& peer_reference, std::uint64_t 
     if (peer->attempt == attempt) peer->link = link;
   }
   started.start(*link);
+  close_if_stopped(*link);
   greet(peer, attempt, link);
   send_waiting_replies(peer, *link);
 }

@@ -138,13 +138,16 @@ class Impl final : public CallTableEvents,
   Op<void> shutdown(ShutdownPolicy policy);
   void stop_now(const Error& reason);
   void check_drained();
-  void wait_for_running_handlers() noexcept;
+  /// Bounded, and only where a thread may block: until connections are closed and handlers are
+  /// over.
+  void wait_for_the_end() noexcept;
   void user_code_began() noexcept { running_user_code_.fetch_add(1, std::memory_order_acq_rel); }
   void user_code_ended() noexcept;
 
   const Offer& offer() const noexcept { return offer_; }
   bool extensions() const noexcept { return extensions_; }
   std::shared_ptr<Link> add_link(transport::ConnectionPtr connection, bool dialed);
+  void close_if_stopped(Link& link) noexcept;
   Shard& shard(std::size_t index) noexcept { return world_.shard(index); }
 
  private:
@@ -207,7 +210,10 @@ class Impl final : public CallTableEvents,
   void end_waiting(WaitingSend& waiting, Error error);
 
   // shutdown.cpp
+  void drain_shard(std::size_t index, ShutdownPolicy policy);
   void finish_shutdown(bool in_time);
+  /// The last connection, that to oneself included, is closed.
+  void connections_over() noexcept;
   void start_drain_timer(TimePoint at);
   void stop_on_shard(std::size_t index);
 
@@ -249,11 +255,14 @@ class Impl final : public CallTableEvents,
   std::mutex shutdown_mutex_;
   std::shared_ptr<Promise<void>> shutdown_promise_;
   bool drain_over_ = false;
+  /// Set once, before the connections close.
+  Result<void> drain_result_ = velo::make_error(velo::Errc::shutting_down, "cut short");
   Shard::TimerId drain_timer_ = 0;         // shard 0 only
   std::shared_ptr<Impl> drain_keepalive_;  // shard 0 only
   std::atomic<std::uint64_t> running_user_code_{0};
   std::mutex user_code_mutex_;
   std::condition_variable user_code_idle_;
+  bool connections_over_ = false;  ///< under user_code_mutex_
 };
 
 }  // namespace velo::messenger

@@ -100,7 +100,7 @@ Messenger::~Messenger() {
   if (!owner_) return;
   impl_->stop_now(
       messenger::make_error(messenger::Errc::shutting_down, "the messenger was destroyed"));
-  impl_->wait_for_running_handlers();
+  impl_->wait_for_the_end();
 }
 
 MessengerBuilder Messenger::builder(World& world) { return MessengerBuilder(world); }

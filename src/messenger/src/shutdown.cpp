@@ -22,11 +22,18 @@ Op<void> Impl::shutdown(ShutdownPolicy policy) {
     const std::lock_guard lock(announcement_mutex_);
     announcement_ = nullptr;
   }
-  post(shard(0), [impl = shared_from_this(), policy] {
+  drain_shard(shards_.size() - 1, policy);
+  return op;
+}
+
+void Impl::drain_shard(std::size_t index, ShutdownPolicy policy) {
+  // A request that another shard took in before it saw the drain has ended, or is counted as
+  // running, once that shard gets here.
+  post(shard(index), [impl = shared_from_this(), index, policy] {
+    if (index > 0) return impl->drain_shard(index - 1, policy);
     impl->check_drained();
     impl->start_drain_timer(impl->shard(0).now() + policy.patience);
   });
-  return op;
 }
 
 void Impl::start_drain_timer(TimePoint at) {
@@ -49,20 +56,29 @@ void Impl::check_drained() {
 }
 
 void Impl::finish_shutdown(bool in_time) {
-  std::shared_ptr<Promise<void>> promise;
   {
     const std::lock_guard lock(shutdown_mutex_);
     if (drain_over_) return;
     drain_over_ = true;
-    promise = shutdown_promise_;
+    drain_result_ =
+        in_time ? Result<void>()
+                : velo::make_error(velo::Errc::deadline_exceeded, "handlers were still running");
   }
   stop_now(make_error(Errc::shutting_down, "this side is shutting down"));
-  if (promise == nullptr) return;
-  if (in_time) {
-    promise->set({});
-  } else {
-    promise->set(velo::make_error(velo::Errc::deadline_exceeded, "handlers were still running"));
+}
+
+void Impl::connections_over() noexcept {
+  std::shared_ptr<Promise<void>> promise;
+  std::optional<Result<void>> result;
+  {
+    const std::lock_guard lock(shutdown_mutex_);
+    promise = std::exchange(shutdown_promise_, nullptr);
+    result = drain_result_;
   }
+  if (promise != nullptr) promise->set(std::move(*result));
+  const std::lock_guard lock(user_code_mutex_);
+  connections_over_ = true;
+  user_code_idle_.notify_all();
 }
 
 void Impl::stop_now(const Error& reason) {
@@ -141,11 +157,13 @@ void Impl::user_code_ended() noexcept {
   user_code_idle_.notify_all();
 }
 
-void Impl::wait_for_running_handlers() noexcept {
+void Impl::wait_for_the_end() noexcept {
   if (Executor::current() != nullptr || !world_.pool().others_may_block()) return;
   std::unique_lock lock(user_code_mutex_);
-  user_code_idle_.wait_for(lock, limits::destructor_patience,
-                           [&] { return running_user_code_.load(std::memory_order_acquire) == 0; });
+  // An inline handler runs within a connection's event, so it is over when its connection is.
+  user_code_idle_.wait_for(lock, limits::destructor_patience, [&] {
+    return connections_over_ && running_user_code_.load(std::memory_order_acquire) == 0;
+  });
 }
 
 }  // namespace velo::messenger

@@ -31,7 +31,7 @@ constexpr Duration hello_timeout = std::chrono::seconds(5);
 constexpr Duration drain_default = std::chrono::seconds(10);
 /// How long replies that are queued at shutdown may take to be written.
 constexpr Duration flush_patience = std::chrono::seconds(2);
-/// How long ~Messenger waits for handlers that are still running user code.
+/// How long ~Messenger waits for connections to close and for handlers that still run.
 constexpr Duration destructor_patience = std::chrono::seconds(5);
 
 }  // namespace velo::messenger::limits

@@ -42,8 +42,8 @@ class Messenger {
   Messenger(const Messenger&) = delete;
   Messenger& operator=(const Messenger&) = delete;
   /// Ends everything at once: calls in flight fail with Errc::shutting_down. Waits, at most
-  /// limits::destructor_patience, for handlers that run user code, unless it runs on an executor or
-  /// in simulation.
+  /// limits::destructor_patience, until its connections are closed and no handler runs any more,
+  /// unless it is called on an executor or in simulation.
   ~Messenger();
 
   const InstanceId& instance_id() const noexcept;
