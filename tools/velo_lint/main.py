@@ -24,7 +24,12 @@ FAST_CHECKS = (
     "-bugprone-suspicious-include",
     "-bugprone-unchecked-optional-access",
     "-bugprone-stringview-nullptr",
+    # Running out of memory ends the process; nothing is gained by a handler at every `new` of a noexcept function.
+    "-bugprone-unhandled-exception-at-new",
     "performance-*",
+    # A shared_ptr taken by value keeps its object alive for the call: that is what the copy is for.
+    "-performance-unnecessary-value-param",
+    "-performance-unnecessary-copy-initialization",
     "-performance-enum-size",
     "-performance-avoid-endl",
     "cppcoreguidelines-avoid-capturing-lambda-coroutines",

@@ -157,7 +157,7 @@ CallSlot* CallTable::grow(std::uint32_t end) noexcept {
   std::uint32_t index = high_water_.load(std::memory_order_relaxed);
   // A chunk is created by whoever needs it first; a slot by whoever raises the high-water mark over
   // it.
-  static_assert(chunk_slots * chunk_count > limits::calls_max);
+  static_assert(std::size_t{chunk_slots} * chunk_count > limits::calls_max);
   for (;;) {
     if (index >= end) return nullptr;
     auto& place = chunks_[index / chunk_slots];

@@ -181,13 +181,12 @@ void Impl::send_waiting_replies(const std::shared_ptr<Peer>& peer, Link& link) {
   {
     const std::lock_guard lock(peer->mutex);
     if (peer->link.get() != &link) return;
+    std::deque<PendingSend> requests;
     for (PendingSend& send : peer->pending) {
-      if (!send.is_reply) continue;
-      peer->pending_bytes -= send.bytes();
-      replies.push_back(std::move(send));
-      send.is_reply = true;
+      if (send.is_reply) peer->pending_bytes -= send.bytes();
+      (send.is_reply ? replies : requests).push_back(std::move(send));
     }
-    std::erase_if(peer->pending, [](const PendingSend& send) { return send.is_reply; });
+    peer->pending = std::move(requests);
   }
   for (PendingSend& reply : replies) send_pending(link, reply);
 }

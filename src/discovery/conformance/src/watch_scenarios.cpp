@@ -161,6 +161,7 @@ static void churn_ends_in_the_true_view(Ground& ground) {
   const auto watching = reader->watch(ground.world().pool(), record.watcher());
   std::vector<PeerInfo> peers;
   std::map<InstanceId, Announced> announced;
+  peers.reserve(30);
   for (int i = 0; i < 30; ++i) peers.push_back(make_peer(ground.world(), std::to_string(i)));
   for (int step = 0; step < 300; ++step) {
     const PeerInfo& peer = peers[ground.world().random().below(peers.size())];

@@ -21,7 +21,8 @@
 namespace velo {
 
 enum class DispatchMode : std::uint8_t {
-  spawn,    ///< on the World's worker pool; may block
+  spawn,  ///< on the World's worker pool; may block
+  // NOLINTNEXTLINE(readability-identifier-naming): `inline` is a keyword.
   inline_,  ///< on the thread that read the message, to completion; must not block. The fastest.
 };
 
@@ -37,11 +38,11 @@ namespace messenger_detail {
 
 template <class T>
 struct ResultOf {
-  using value = T;
+  using type = T;
 };
 template <class T>
 struct ResultOf<Result<T>> {
-  using value = T;
+  using type = T;
 };
 template <class T>
 struct ResultOf<Task<T>> : ResultOf<T> {};
@@ -56,7 +57,7 @@ HandlerResult lift(R&& returned) {
   } else if constexpr (std::is_same_v<T, Error>) {
     return std::forward<R>(returned);
   } else {
-    if (!returned) return std::move(returned).error();
+    if (!returned) return std::forward<R>(returned).error();
     if constexpr (std::is_same_v<T, Result<void>>) {
       return std::optional<Bytes>();
     } else {
@@ -69,10 +70,10 @@ HandlerResult lift(R&& returned) {
 template <class R>
 HandlerResult lift_typed(R&& returned, bool json) {
   using T = std::remove_cvref_t<R>;
-  if constexpr (std::is_same_v<T, typename ResultOf<T>::value>) {
+  if constexpr (std::is_same_v<T, typename ResultOf<T>::type>) {
     return std::optional<Bytes>(messenger::encode_body(returned, json));
   } else {
-    if (!returned) return std::move(returned).error();
+    if (!returned) return std::forward<R>(returned).error();
     if constexpr (std::is_same_v<T, Result<void>>) {
       return std::optional<Bytes>(messenger::encode_body(messenger::Nothing{}, json));
     } else {
@@ -101,22 +102,18 @@ struct TypedInput : TypedInput<decltype(&std::remove_cvref_t<F>::operator())> {}
 template <class R, class T>
 struct TypedInput<R (*)(TypedContext<T>&)> {
   using type = T;
-  using result = R;
 };
 template <class R, class T>
 struct TypedInput<R (*)(TypedContext<T>)> {
   using type = T;
-  using result = R;
 };
 template <class C, class R, class T>
 struct TypedInput<R (C::*)(TypedContext<T>&) const> {
   using type = T;
-  using result = R;
 };
 template <class C, class R, class T>
 struct TypedInput<R (C::*)(TypedContext<T>) const> {
   using type = T;
-  using result = R;
 };
 
 }  // namespace messenger_detail
@@ -179,6 +176,7 @@ class Handler::Builder {
     handler_.mode_ = DispatchMode::spawn;
     return std::move(*this);
   }
+  // NOLINTNEXTLINE(readability-identifier-naming): `inline` is a keyword.
   Builder&& inline_() && {
     handler_.mode_ = DispatchMode::inline_;
     return std::move(*this);
