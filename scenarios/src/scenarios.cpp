@@ -1,0 +1,16 @@
+// SPDX-License-Identifier: Apache-2.0
+// The list.
+
+#include <velo/scenarios/scenarios.hpp>
+
+#include <velo/scenarios/quorum_register.hpp>
+
+namespace velo::scenarios {
+
+std::vector<std::unique_ptr<sim::Scenario>> all() {
+  std::vector<std::unique_ptr<sim::Scenario>> list;
+  list.push_back(quorum_register());
+  return list;
+}
+
+}  // namespace velo::scenarios
