@@ -41,9 +41,7 @@ void Impl::close_if_stopped(Link& link) noexcept {
 
 Result<bool> Impl::enqueue(const std::shared_ptr<Peer>& peer, PendingSend& send,
                            std::shared_ptr<Link>* ready) {
-  bool start_resolving = false;
-  bool start_dialing = false;
-  std::uint64_t attempt = 0;
+  std::optional<Peer::Start> start;
   {
     const std::lock_guard lock(peer->mutex);
     if (peer->removed) return make_error(Errc::unknown_peer, "the peer was unregistered");
@@ -62,27 +60,9 @@ Result<bool> Impl::enqueue(const std::shared_ptr<Peer>& peer, PendingSend& send,
     }
     peer->pending_bytes += send.bytes();
     peer->pending.push_back(std::move(send));
-    if (peer->state == Peer::State::idle) {
-      attempt = ++peer->attempt;
-      start_dialing = peer->has_address;
-      start_resolving = !start_dialing;
-      peer->state = start_dialing ? Peer::State::dialing : Peer::State::resolving;
-    }
+    if (peer->state == Peer::State::idle) start = peer->begin_attempt();
   }
-  if (start_resolving) resolve(peer);
-  if (start_dialing) {
-    post(shard(peer->shard), [impl = shared_from_this(), peer, attempt] {
-      std::vector<transport::Transport*> candidates;
-      {
-        const std::lock_guard lock(peer->mutex);
-        candidates = impl->candidates_for(peer->info.address);
-        peer->last_failure = make_error(Errc::no_route, "none of our transports reaches the peer");
-      }
-      std::reverse(candidates.begin(), candidates.end());
-      peer->candidates = std::move(candidates);
-      impl->dial_next(peer, attempt);
-    });
-  }
+  if (start) start_attempt(peer, *start);
   return true;
 }
 
@@ -141,6 +121,7 @@ void Impl::dial_next(std::shared_ptr<Peer> peer, std::uint64_t attempt) {
       peer->candidates.pop_back();
       const auto found = peer->info.address.find(candidate->key());
       if (found != peer->info.address.end()) entry = found->second;
+      peer->dialled = true;
     }
   }
   if (candidate == nullptr) return fail_attempt(peer, attempt, peer->last_failure);
@@ -261,6 +242,7 @@ void Impl::become_ready(const std::shared_ptr<Peer>& peer, const std::shared_ptr
       }
       if (peer->pending.empty()) {
         peer->state = Peer::State::ready;
+        peer->ready_since = world_.clock().now();
         break;
       }
       batch = std::exchange(peer->pending, {});
@@ -298,36 +280,6 @@ void Impl::send_pending(Link& link, PendingSend& send) {
   outgoing.payload = &send.payload;
   if (transmit(link, *slot, send.id, outgoing, SlotHold::loose) == Transmitted::link_closed) {
     end_call(send.id, make_error(Errc::not_sent, "the connection closed before it was used"));
-  }
-}
-
-void Impl::link_lost(const std::shared_ptr<Peer>& peer, const Link& link) {
-  const std::lock_guard lock(peer->mutex);
-  // While greeting, on_greeted() hears of it through its own call.
-  if (peer->link.get() != &link || peer->state != Peer::State::ready) return;
-  peer->link = nullptr;
-  peer->state = Peer::State::idle;
-}
-
-void Impl::fail_attempt(const std::shared_ptr<Peer>& peer, std::uint64_t attempt, Error error) {
-  std::deque<PendingSend> pending;
-  {
-    const std::lock_guard lock(peer->mutex);
-    if (peer->attempt != attempt) return;
-    peer->state = Peer::State::idle;
-    peer->link = nullptr;
-    pending = std::exchange(peer->pending, {});
-    peer->pending_bytes = 0;
-  }
-  VELO_LOG_DEBUG(messenger, "peer not reached", {"worker", peer->worker.to_string()},
-                 {"error", error.to_string()});
-  fail_pending(std::move(pending), error);
-  forget_if_unused(peer);
-}
-
-void Impl::fail_pending(std::deque<PendingSend> pending, const Error& error) {
-  for (const PendingSend& send : pending) {
-    if (!send.is_reply) end_call(send.id, error);
   }
 }
 

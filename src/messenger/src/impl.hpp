@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // The messenger's engine. Its parts: router.cpp (sends), greeting.cpp (dialling and _hello),
+// reconnect.cpp (the next attempt),
 // dispatch.cpp (what arrives), deadlines.cpp, peers.cpp, system_handlers.cpp, shutdown.cpp. Kept
 // alive by its links until the last of them is closed.
 // Threading: any thread; the order of locks is peers_mutex_, Peer::mutex, links_mutex_; none is held while sending or calling out.
@@ -107,7 +108,13 @@ class Impl final : public CallTableEvents,
   /// link is ready, `ready` has it.
   Result<bool> enqueue(const std::shared_ptr<Peer>& peer, PendingSend& send,
                        std::shared_ptr<Link>* ready);
+
+  // --- reconnect.cpp
   void link_lost(const std::shared_ptr<Peer>& peer, const Link& link);
+  /// On the peer's shard: the pause of `attempt` is over, or not wanted any longer.
+  void end_pause(const std::shared_ptr<Peer>& peer, std::uint64_t attempt);
+
+  // --- handler_queries.cpp
   Op<std::vector<std::string>> query_handlers(const InstanceId& peer, bool cached_is_fine,
                                               Duration timeout = limits::hello_timeout);
   Op<void> wait_for_handler(const InstanceId& peer, std::string handler, Duration timeout);
@@ -184,11 +191,21 @@ class Impl final : public CallTableEvents,
   void on_greeted(const std::shared_ptr<Peer>& peer, std::uint64_t attempt,
                   const std::shared_ptr<Link>& link, Reply reply);
   void become_ready(const std::shared_ptr<Peer>& peer, const std::shared_ptr<Link>& link);
-  void fail_attempt(const std::shared_ptr<Peer>& peer, std::uint64_t attempt, Error error);
-  void fail_pending(std::deque<PendingSend> pending, const Error& error);
   void send_pending(Link& link, PendingSend& send);
   void send_waiting_replies(const std::shared_ptr<Peer>& peer, Link& link);
   Op<std::vector<std::string>> ask_for_handlers(const InstanceId& peer, Duration timeout);
+
+  // reconnect.cpp
+  void start_attempt(const std::shared_ptr<Peer>& peer, Peer::Start start);
+  void start_pause(const std::shared_ptr<Peer>& peer, std::uint64_t attempt, TimePoint until);
+  /// On the peer's shard.
+  void cancel_pause(const std::shared_ptr<Peer>& peer) noexcept;
+  /// Something new is known of the peer: whoever waits need not wait for the timer.
+  void end_pause_early(const std::shared_ptr<Peer>& peer);
+  /// Under the peer's mutex: lets go of sends that ended while they waited.
+  void drop_ended(Peer& peer);
+  void fail_attempt(const std::shared_ptr<Peer>& peer, std::uint64_t attempt, Error error);
+  void fail_pending(std::deque<PendingSend> pending, const Error& error);
 
   // dispatch.cpp
   void on_request(Link& link, const transport::InFrame& frame);

@@ -1,10 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
 // Peer: how one other instance is reached: its addresses, the one outgoing connection, and what
 // waits for that connection. States: idle (dial on demand) -> resolving (no address yet) -> dialing
-// (connect and greet) -> ready; back to idle when it breaks.
+// (connect and greet) -> ready; back to idle when that breaks after it lived, else to pausing,
+// which ends (reconnect.cpp) in the next attempt if somebody waits for it, or in idle.
 // Threading: everything under `mutex`; nothing is sent while it is held.
 #pragma once
 
+#include "backoff.hpp"
 #include "call_table.hpp"
 #include "link.hpp"
 
@@ -40,14 +42,28 @@ struct PendingSend {
 };
 
 struct Peer {
-  enum class State : std::uint8_t { idle, resolving, dialing, ready };
+  enum class State : std::uint8_t { idle, resolving, dialing, ready, pausing };
+  struct Pause;
+  /// Which attempt begins, and whether with asking discovery.
+  struct Start {
+    std::uint64_t attempt;
+    bool resolve;
+    Start(std::uint64_t a, bool r) noexcept : attempt(a), resolve(r) {}
+  };
 
-  explicit Peer(std::size_t shard_index) : shard(shard_index) {}
+  explicit Peer(std::size_t shard_index);
+  Peer(const Peer&) = delete;
+  Peer& operator=(const Peer&) = delete;
+  ~Peer();
+
+  /// Under `mutex`: leaves idle or pausing.
+  Start begin_attempt();
 
   std::mutex mutex;
   PeerInfo info;  ///< instance invalid until resolved from a worker id
   WorkerId worker;
   bool has_address = false;
+  bool address_is_discovered = false;  ///< and asked for again when it leads nowhere
   bool removed = false;
   /// Registered by the user. All others are forgotten once no connection of either direction is
   /// left, so that peers that come and go leave nothing behind.
@@ -58,12 +74,16 @@ struct Peer {
   std::shared_ptr<Link> link;  ///< set while greeting and ready
   std::deque<PendingSend> pending;
   std::size_t pending_bytes = 0;
+  Backoff backoff;
+  TimePoint ready_since;
+  bool dialled = false;  ///< the attempt under way has tried an address
   const std::size_t shard;
 
   // Of the attempt under way; touched on the shard only.
   std::unique_ptr<transport::Dial> dial;
   std::vector<transport::Transport*> candidates;
   Error last_failure = make_error(Errc::no_route);
+  std::unique_ptr<Pause> pause;  ///< while its timer runs; refers back to this peer
 };
 
 }  // namespace velo::messenger

@@ -84,6 +84,13 @@ Result<void> Impl::register_peer(const PeerInfo& info, PeerSource source) {
   const bool was_registered = peer->registered;
   if (source == PeerSource::user) peer->registered = true;
   if (from_hello) ++peer->greeted_links;
+  // Whoever is registered, or greets, is worth an attempt at once.
+  const bool paused = source != PeerSource::discovery && peer->state == Peer::State::pausing;
+  if (source == PeerSource::user) {
+    peer->backoff.reset();
+    peer->address_is_discovered = false;
+  }
+  if (paused) end_pause_early(peer);
   if (peer->has_address && !peer->info.address.empty()) {
     if (peer->info.address == info.address || from_hello)
       return {};  // a greeting overrides nothing
@@ -96,6 +103,7 @@ Result<void> Impl::register_peer(const PeerInfo& info, PeerSource source) {
   }
   peer->info = info;
   peer->has_address = true;
+  peer->address_is_discovered = source == PeerSource::discovery;
   peer_lock.unlock();
   lock.unlock();
   if (outdated) {
@@ -126,6 +134,7 @@ Result<void> Impl::unregister_peer(const InstanceId& id) {
     peer->pending_bytes = 0;
   }
   fail_pending(std::move(pending), make_error(Errc::unknown_peer, "the peer was unregistered"));
+  post(shard(peer->shard), [impl = shared_from_this(), peer] { impl->cancel_pause(peer); });
   if (link) {
     link->connection().close(
         transport::make_error(transport::Errc::closed_locally, "the peer was unregistered"));

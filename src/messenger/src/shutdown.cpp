@@ -137,6 +137,7 @@ void Impl::stop_on_shard(std::size_t index) {
             [](const auto& a, const auto& b) { return a->worker < b->worker; });
   for (const auto& peer : mine) {
     peer->dial = nullptr;
+    cancel_pause(peer);
     std::uint64_t attempt = 0;
     {
       const std::lock_guard lock(peer->mutex);

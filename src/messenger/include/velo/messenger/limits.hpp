@@ -27,6 +27,14 @@ constexpr std::size_t handlers_max = 65'536;
 /// A dialled peer that has not answered `_hello` by then failed; what waits for it ends as
 /// Errc::not_sent.
 constexpr Duration hello_timeout = std::chrono::seconds(5);
+/// A peer that could not be reached is left alone for a random time: after the first failure at
+/// most this long, and at most twice as long after each further one. Sends wait for the pause to
+/// end.
+constexpr Duration redial_pause_first = std::chrono::milliseconds(50);
+constexpr Duration redial_pause_longest = std::chrono::seconds(10);
+/// A connection that broke sooner counts as one more failure; a longer one ends the row of
+/// failures, and the peer is dialled again at once.
+constexpr Duration connection_lived_min = std::chrono::seconds(1);
 /// Bound of Messenger::shutdown() unless its policy says otherwise.
 constexpr Duration drain_default = std::chrono::seconds(10);
 /// How long replies that are queued at shutdown may take to be written.

@@ -60,7 +60,8 @@ class Messenger {
 
   /// Makes a peer known; Errc::no_route when none of our transports reaches any of its addresses.
   /// Registering the same again is fine; a different address for a known instance is
-  /// velo::Errc::already_exists.
+  /// velo::Errc::already_exists. A peer that is being left alone because it could not be reached
+  /// (limits::redial_pause_first) is dialled at once if sends wait for it.
   Result<void> register_peer(const PeerInfo& peer);
   /// Forgets the peer; its connection closes and what was in flight to it ends.
   Result<void> unregister_peer(const InstanceId& peer);
