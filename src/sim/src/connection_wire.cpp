@@ -26,6 +26,8 @@ void Connection::transmit(Side from, std::size_t bytes) {
   const SimOptions& options = core().options;
   SimRandom& random = core().network_random;
   const LinkOptions& link = core().links.find(ends_[from].node, ends_[1 - from].node);
+  const std::uint32_t loss = link.reset_per_million_segments +
+                             core().links.extra_loss(ends_[from].node, ends_[1 - from].node);
   for (bool first = true; bytes != 0; first = false) {
     std::size_t length = std::min(bytes, options.segment_bytes_max);
     if (length > 1 && random.chance(options.fragment_per_million)) {
@@ -42,7 +44,7 @@ void Connection::transmit(Side from, std::size_t bytes) {
     }
     send(from, segment);
     bytes -= length;
-    if (random.chance(link.reset_per_million_segments)) return reset();
+    if (random.chance(loss)) return reset();
   }
 }
 

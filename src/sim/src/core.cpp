@@ -193,15 +193,13 @@ std::vector<Ref<Resource>> Core::all_resources() {
   return all;
 }
 
-void Core::crash(NodeImpl& node, CrashKind kind) {
+void Core::crash(NodeImpl& node, CrashKind kind, bool tear) {
   if (!node.alive()) return;
   const bool silent = kind == CrashKind::power;
   trace(node, TraceKind::crash, node.incarnation(), silent);
   ++stats.crashes;
   node.die(silent);
-  if (options.torn_appends) {
-    node.machine().disk.tear(now, options.append_flush_delay.count(), fault_random);
-  }
+  if (options.torn_appends || tear) node.machine().disk.tear(now, options, fault_random);
   for (const Ref<Resource>& resource : all_resources()) resource->node_crashed(node, silent);
   // Not here: the crash may come from within a function of the service.
   if (auto service = node.take_service()) {

@@ -93,6 +93,10 @@ struct Core {
   /// Runs one event that is due by `limit`.
   bool step(std::int64_t limit);
   void later(std::int64_t at, std::move_only_function<void()> body);
+  /// Now and `duration`; never rather than an overflow.
+  std::int64_t after(Duration duration) const noexcept {
+    return (TimePoint(Duration(now)) + duration).nanoseconds();
+  }
   void trace(const NodeImpl& node, TraceKind kind, std::uint64_t id, std::uint64_t length);
 
   // ---- nodes ----
@@ -100,13 +104,16 @@ struct Core {
   NodeImpl& current(std::uint32_t index) const noexcept { return *slots[index].current; }
   Machine& machine_of(const std::string& name);
   Machine* find_machine(const NodeImpl& from, const std::string& host) const noexcept;
-  void crash(NodeImpl& node, CrashKind kind);
+  /// With `tear`, unflushed appends are torn whatever the options say.
+  void crash(NodeImpl& node, CrashKind kind, bool tear = false);
   NodeImpl& restart(std::uint32_t index, DiskFate disk);
   void paths_changed();
 
   // ---- faults ----
   void inject(const Fault& fault);
-  void add_rule(NodeRange a, NodeRange b, bool both_ways, std::int64_t delay, Duration duration);
+  /// From a to b, or both ways, for a time; without one for good.
+  void add_rule(NodeRange a, NodeRange b, bool both_ways, Links::Effect effect, std::int64_t amount,
+                Duration duration);
   void reset_between(std::uint32_t a, std::uint32_t b);
   void reset_one(std::uint32_t a);
   /// `index`, or with any_node a random node that is alive; null if there is none.

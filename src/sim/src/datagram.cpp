@@ -100,8 +100,9 @@ IoResult DatagramState::send(const Endpoint& to, ByteSpan datagram) {
   const IoResult sent{IoResult::Status::ok, datagram.size(), 0};
   if (machine == nullptr) return sent;
   SimRandom& random = core().network_random;
-  const LinkOptions& link = core().links.find(node_, core().current(machine->first_node));
-  if (random.chance(link.datagram_loss_per_million)) {
+  const NodeImpl& there = core().current(machine->first_node);
+  const LinkOptions& link = core().links.find(node_, there);
+  if (random.chance(link.datagram_loss_per_million + core().links.extra_loss(node_, there))) {
     ++core().stats.datagrams_lost;
     core().trace(node_, TraceKind::datagram_lost, to.port, datagram.size());
     return sent;

@@ -54,18 +54,34 @@ static void flush(Disk::File& file, std::int64_t until) {
   while (!file.unflushed.empty() && file.unflushed.front().at <= until) file.unflushed.pop_front();
 }
 
+/// Sectors that did not reach the disk read as zeros; what was flushed stays.
+static void empty_sectors(Disk::File& file, std::size_t flushed, SimRandom& random) {
+  constexpr std::size_t sector_bytes = 512;
+  constexpr std::uint32_t lost_per_million = 250'000;
+  for (std::size_t begin = flushed; begin < file.contents.size();) {
+    const std::size_t end =
+        std::min((begin / sector_bytes + 1) * sector_bytes, file.contents.size());
+    if (random.chance(lost_per_million)) {
+      std::fill(file.contents.begin() + static_cast<std::ptrdiff_t>(begin),
+                file.contents.begin() + static_cast<std::ptrdiff_t>(end), std::byte{0});
+    }
+    begin = end;
+  }
+}
+
 static Error missing(const std::string& path) {
   return make_error(Errc::not_found, path + ": no such file or directory");
 }
 
 }  // namespace disk_detail
 
-void Disk::tear(std::int64_t now, std::int64_t flush_delay, SimRandom& random) {
+void Disk::tear(std::int64_t now, const SimOptions& options, SimRandom& random) {
   for (auto& [path, file] : files) {
-    disk_detail::flush(file, now - flush_delay);
+    disk_detail::flush(file, now - options.append_flush_delay.count());
     if (file.unflushed.empty()) continue;
     const std::size_t flushed = file.unflushed.front().bytes_before;
     file.contents.resize(flushed + random.pick(file.contents.size() - flushed + 1));
+    if (options.torn_holes) disk_detail::empty_sectors(file, flushed, random);
     file.unflushed.clear();
   }
 }

@@ -36,8 +36,8 @@ struct Disk {
   std::map<std::string, LockState*> locks;
   std::uint64_t operations = 0;
 
-  /// Cuts appends that were not flushed yet.
-  void tear(std::int64_t now, std::int64_t flush_delay, SimRandom& random);
+  /// Cuts appends that were not flushed yet, and with SimOptions::torn_holes empties sectors.
+  void tear(std::int64_t now, const SimOptions& options, SimRandom& random);
 };
 
 class LockState final : public Resource {

@@ -322,9 +322,9 @@ TEST(SimFault, PlansAreReproduciblePlainValuesInOrderOfTime) {
     EXPECT_NE(plan[i].a, plan[i].b);
     EXPECT_LE(plan[i == 0 ? 0 : i - 1].at, plan[i].at);
   }
-  EXPECT_EQ(kinds.size(), 13U);
+  EXPECT_EQ(kinds.size(), 16U);
   EXPECT_EQ(to_string(Fault(milliseconds(1500), FaultKind::partition, 0, 3, seconds(2))),
-            "1.500000000s partition 0 3 for 2.000000000s");
+            "1.5s partition 0 3 for 2s");
   EXPECT_EQ(periodic_faults(FaultKind::reset_one, seconds(2), seconds(10)).size(), 5U);
 }
 

@@ -5,8 +5,6 @@
 
 #include "rng.hpp"
 
-#include <fmt/format.h>
-
 #include <algorithm>
 #include <array>
 
@@ -21,7 +19,8 @@ constexpr std::array all_kinds{
     FaultKind::pause,       FaultKind::slow_reader,
     FaultKind::crash,       FaultKind::crash_wiped,
     FaultKind::power_off,   FaultKind::wall_clock_jump,
-    FaultKind::clock_drift,
+    FaultKind::clock_drift, FaultKind::loss,
+    FaultKind::bandwidth,   FaultKind::power_off_torn,
 };
 
 static std::int64_t draw_amount(FaultKind kind, detail::SimRandom& random) {
@@ -31,12 +30,10 @@ static std::int64_t draw_amount(FaultKind kind, detail::SimRandom& random) {
     case FaultKind::wall_clock_jump:
       return static_cast<std::int64_t>(random.pick(7'200'000'000'001)) - 3'600'000'000'000;
     case FaultKind::clock_drift: return static_cast<std::int64_t>(random.pick(2001)) - 1000;
+    case FaultKind::loss: return static_cast<std::int64_t>(1'000 + random.pick(100'000));
+    case FaultKind::bandwidth: return static_cast<std::int64_t>(10'000 + random.pick(1'000'000));
     default: return 0;
   }
-}
-
-static std::string node_name(std::uint32_t node) {
-  return node == any_node ? "any" : std::to_string(node);
 }
 
 }  // namespace faults_detail
@@ -89,21 +86,11 @@ std::string_view fault_kind_name(FaultKind kind) noexcept {
     case FaultKind::power_off: return "power_off";
     case FaultKind::wall_clock_jump: return "wall_clock_jump";
     case FaultKind::clock_drift: return "clock_drift";
+    case FaultKind::loss: return "loss";
+    case FaultKind::bandwidth: return "bandwidth";
+    case FaultKind::power_off_torn: return "power_off_torn";
   }
   return "unknown";
-}
-
-std::string to_string(const Fault& fault) {
-  std::string text =
-      fmt::format("{}.{:09}s {} {} {}", fault.at.count() / 1'000'000'000,
-                  fault.at.count() % 1'000'000'000, fault_kind_name(fault.kind),
-                  faults_detail::node_name(fault.a), faults_detail::node_name(fault.b));
-  if (fault.duration > Duration::zero()) {
-    text += fmt::format(" for {}.{:09}s", fault.duration.count() / 1'000'000'000,
-                        fault.duration.count() % 1'000'000'000);
-  }
-  if (fault.amount != 0) text += fmt::format(" amount {}", fault.amount);
-  return text;
 }
 
 }  // namespace velo::sim

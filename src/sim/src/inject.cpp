@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 // What each kind of fault does to a simulation, and how it ends.
 
+#include <velo/sim/limits.hpp>
+
 #include "connection.hpp"
 #include "core.hpp"
 #include "node_impl.hpp"
@@ -24,12 +26,12 @@ NodeImpl* Core::pick_node(std::uint32_t index) noexcept {
   return nullptr;
 }
 
-void Core::add_rule(NodeRange a, NodeRange b, bool both_ways, std::int64_t delay,
-                    Duration duration) {
-  const Links::RuleId forth = links.add_rule(a, b, delay);
-  const Links::RuleId back = both_ways ? links.add_rule(b, a, delay) : 0;
+void Core::add_rule(NodeRange a, NodeRange b, bool both_ways, Links::Effect effect,
+                    std::int64_t amount, Duration duration) {
+  const Links::RuleId forth = links.add_rule(a, b, effect, amount);
+  const Links::RuleId back = both_ways ? links.add_rule(b, a, effect, amount) : 0;
   if (duration <= Duration::zero()) return;
-  later(now + duration.count(), [this, forth, back] {
+  later(after(duration), [this, forth, back] {
     const bool removed_forth = links.remove_rule(forth);
     const bool removed_back = links.remove_rule(back);
     if (removed_forth || removed_back) paths_changed();
@@ -68,10 +70,12 @@ namespace inject_detail {
 static void crash_and_return(Core& core, const Fault& fault) {
   NodeImpl* node = core.pick_node(fault.a);
   if (node == nullptr) return;
-  core.crash(*node, fault.kind == FaultKind::power_off ? CrashKind::power : CrashKind::process);
+  const bool torn = fault.kind == FaultKind::power_off_torn;
+  const bool silent = torn || fault.kind == FaultKind::power_off;
+  core.crash(*node, silent ? CrashKind::power : CrashKind::process, torn);
   if (fault.duration <= Duration::zero()) return;
   const DiskFate disk = fault.kind == FaultKind::crash_wiped ? DiskFate::wiped : DiskFate::kept;
-  core.later(core.now + fault.duration.count(), [&core, node, disk] {
+  core.later(core.after(fault.duration), [&core, node, disk] {
     if (&core.current(node->index()) == node) core.restart(node->index(), disk);
   });
 }
@@ -83,7 +87,7 @@ static void for_a_while(Core& core, const Fault& fault, Begin begin, End end) {
   if (node == nullptr) return;
   begin(*node);
   if (fault.duration <= Duration::zero()) return;
-  core.later(core.now + fault.duration.count(), [node, end] { end(*node); });
+  core.later(core.after(fault.duration), [node, end] { end(*node); });
 }
 
 static void split(Core& core, const Fault& fault) {
@@ -92,13 +96,15 @@ static void split(Core& core, const Fault& fault) {
   std::uint32_t first = fault.a;
   if (first == any_node) first = 1 + static_cast<std::uint32_t>(core.fault_random.pick(count - 1));
   if (first == 0) return;
-  core.add_rule(NodeRange{0, first - 1}, NodeRange{first, any_node}, true, -1, fault.duration);
+  core.add_rule(NodeRange{0, first - 1}, NodeRange{first, any_node}, true, Links::Effect::block, 0,
+                fault.duration);
 }
 
-static void cut(Core& core, const Fault& fault, bool both_ways, std::int64_t delay) {
+static void worsen(Core& core, const Fault& fault, bool both_ways, Links::Effect effect,
+                   std::int64_t amount = 0) {
   const NodeImpl* node = fault.a == any_node ? core.pick_node(any_node) : nullptr;
   const NodeRange from = NodeRange::of(node != nullptr ? node->index() : fault.a);
-  core.add_rule(from, NodeRange::of(fault.b), both_ways, delay, fault.duration);
+  core.add_rule(from, NodeRange::of(fault.b), both_ways, effect, amount, fault.duration);
 }
 
 }  // namespace inject_detail
@@ -108,14 +114,25 @@ void Core::inject(const Fault& fault) {
   switch (fault.kind) {
     case FaultKind::reset: return reset_between(fault.a, fault.b);
     case FaultKind::reset_one: return reset_one(fault.a);
-    case FaultKind::partition: return inject_detail::cut(*this, fault, true, -1);
-    case FaultKind::partition_one_way: return inject_detail::cut(*this, fault, false, -1);
+    case FaultKind::partition:
+      return inject_detail::worsen(*this, fault, true, Links::Effect::block);
+    case FaultKind::partition_one_way:
+      return inject_detail::worsen(*this, fault, false, Links::Effect::block);
     case FaultKind::delay:
-      return inject_detail::cut(*this, fault, true, std::max<std::int64_t>(fault.amount, 0));
+      return inject_detail::worsen(
+          *this, fault, true, Links::Effect::delay,
+          std::clamp<std::int64_t>(fault.amount, 0, limits::delay_max.count()));
+    case FaultKind::loss:
+      return inject_detail::worsen(*this, fault, true, Links::Effect::loss,
+                                   std::clamp<std::int64_t>(fault.amount, 0, 1'000'000));
+    case FaultKind::bandwidth:
+      return inject_detail::worsen(*this, fault, true, Links::Effect::bandwidth,
+                                   std::max(fault.amount, limits::bandwidth_min));
     case FaultKind::split: return inject_detail::split(*this, fault);
     case FaultKind::crash:
     case FaultKind::crash_wiped:
-    case FaultKind::power_off: return inject_detail::crash_and_return(*this, fault);
+    case FaultKind::power_off:
+    case FaultKind::power_off_torn: return inject_detail::crash_and_return(*this, fault);
     case FaultKind::pause:
       return inject_detail::for_a_while(
           *this, fault, [](NodeImpl& node) { node.pause(); },
@@ -131,8 +148,8 @@ void Core::inject(const Fault& fault) {
       if (NodeImpl* node = pick_node(fault.a)) node->node_clock().jump_wall(fault.amount);
       return;
     case FaultKind::clock_drift: {
-      const auto ppm =
-          static_cast<std::int32_t>(std::clamp<std::int64_t>(fault.amount, -500'000, 500'000));
+      const auto ppm = static_cast<std::int32_t>(std::clamp<std::int64_t>(
+          fault.amount, -limits::clock_drift_ppm_max, limits::clock_drift_ppm_max));
       return inject_detail::for_a_while(
           *this, fault, [ppm](NodeImpl& node) { node.set_clock_drift(ppm); },
           [](NodeImpl& node) { node.set_clock_drift(0); });

@@ -1,43 +1,21 @@
 // SPDX-License-Identifier: Apache-2.0
-// Latency tables and link rules.
+// Link rules, and when what leaves now arrives.
 
 #include "links.hpp"
 
 #include "node_impl.hpp"
 
 #include <algorithm>
-#include <array>
 
 namespace velo::sim::detail {
 
 namespace links_detail {
-
-/// Cumulative positions between min (0) and max (1000); each interval is drawn equally often.
-constexpr std::array<std::uint16_t, 17> long_tail_table{0,  2,  5,  8,   12,  17,  23,  30,  40,
-                                                        52, 68, 90, 120, 165, 240, 480, 1000};
 
 static std::uint64_t key(std::uint32_t from, std::uint32_t to) noexcept {
   return (static_cast<std::uint64_t>(from) << 32) | to;
 }
 
 }  // namespace links_detail
-
-std::int64_t sample(const Latency& latency, SimRandom& random) noexcept {
-  const std::int64_t low = std::max<std::int64_t>(latency.min.count(), 0);
-  const std::int64_t span = latency.max.count() - low;
-  if (span <= 0) return low;
-  if (latency.shape == Latency::Shape::uniform) {
-    return low + static_cast<std::int64_t>(random.pick(static_cast<std::uint64_t>(span) + 1));
-  }
-  const auto& table = links_detail::long_tail_table;
-  const std::uint64_t draw = random.next();
-  const std::size_t interval = draw >> 60;
-  const std::uint64_t fraction = (draw >> 12) & 0xffff;
-  const std::uint64_t from = table[interval];
-  const std::uint64_t position = (from << 16) + (table[interval + 1] - from) * fraction;
-  return low + static_cast<std::int64_t>((static_cast<unsigned __int128>(span) * position) /
-                                         (std::uint64_t{1000} << 16));
-}
 
 const LinkOptions& Links::find(const NodeImpl& from, const NodeImpl& to) const noexcept {
   if (&from.machine() == &to.machine()) return local_;
@@ -55,32 +33,58 @@ void Links::set(std::uint32_t from, std::uint32_t to, const LinkOptions& link) {
 bool Links::blocked(const NodeImpl& from, const NodeImpl& to) const noexcept {
   if (rules_.empty() || &from.machine() == &to.machine()) return false;
   return std::any_of(rules_.begin(), rules_.end(), [&](const Rule& rule) {
-    return rule.delay < 0 && rule.from.has(from.index()) && rule.to.has(to.index());
+    return rule.effect == Effect::block && rule.concerns(from, to);
   });
+}
+
+std::uint32_t Links::extra_loss(const NodeImpl& from, const NodeImpl& to) const noexcept {
+  if (rules_.empty() || &from.machine() == &to.machine()) return 0;
+  std::int64_t loss = 0;
+  for (const Rule& rule : rules_) {
+    if (rule.effect == Effect::loss && rule.concerns(from, to)) {
+      loss = std::min<std::int64_t>(loss + rule.amount, 1'000'000);
+    }
+  }
+  return static_cast<std::uint32_t>(loss);
+}
+
+std::uint64_t Links::bandwidth(const NodeImpl& from, const NodeImpl& to,
+                               std::uint64_t of_the_link) const noexcept {
+  if (rules_.empty() || &from.machine() == &to.machine()) return of_the_link;
+  std::uint64_t least = of_the_link;
+  for (const Rule& rule : rules_) {
+    if (rule.effect != Effect::bandwidth || !rule.concerns(from, to)) continue;
+    const auto amount = static_cast<std::uint64_t>(rule.amount);
+    least = least == 0 ? amount : std::min(least, amount);
+  }
+  return least;
 }
 
 std::int64_t Links::arrival(const NodeImpl& from, const NodeImpl& to, std::size_t bytes,
                             std::int64_t now, SimRandom& random) {
   const LinkOptions& link = find(from, to);
   std::int64_t start = now;
-  if (link.bytes_per_second != 0) {
+  if (const std::uint64_t rate = bandwidth(from, to, link.bytes_per_second); rate != 0) {
     std::int64_t& busy_until = busy_until_[links_detail::key(from.index(), to.index())];
     start = std::max(now, busy_until);
-    start += static_cast<std::int64_t>(static_cast<unsigned __int128>(bytes) * 1'000'000'000 /
-                                       link.bytes_per_second);
+    start +=
+        static_cast<std::int64_t>(static_cast<unsigned __int128>(bytes) * 1'000'000'000 / rate);
     busy_until = start;
   }
   start += sample(link.latency, random);
   for (const Rule& rule : rules_) {
-    if (rule.delay > 0 && rule.from.has(from.index()) && rule.to.has(to.index()))
-      start += rule.delay;
+    if (rule.effect == Effect::delay && rule.concerns(from, to)) start += rule.amount;
   }
   return start;
 }
 
-Links::RuleId Links::add_rule(NodeRange from, NodeRange to, std::int64_t delay) {
-  rules_.push_back(Rule{next_rule_, from, to, delay});
+Links::RuleId Links::add_rule(NodeRange from, NodeRange to, Effect effect, std::int64_t amount) {
+  rules_.push_back(Rule{next_rule_, from, to, effect, amount});
   return next_rule_++;
+}
+
+bool Links::Rule::concerns(const NodeImpl& sender, const NodeImpl& receiver) const noexcept {
+  return from.has(sender.index()) && to.has(receiver.index());
 }
 
 bool Links::remove_rule(RuleId id) noexcept {

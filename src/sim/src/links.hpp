@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// The network between nodes: latency and bandwidth of each direction, and the rules that block or
-// delay it for a time.
+// The network between nodes: latency, bandwidth and loss of each direction, and the rules that
+// block or worsen it for a time.
 // Threading: one thread.
 #pragma once
 
@@ -36,13 +36,21 @@ class Links {
   void set(std::uint32_t from, std::uint32_t to, const LinkOptions& link);
 
   bool blocked(const NodeImpl& from, const NodeImpl& to) const noexcept;
+  /// Of a million segments, or datagrams, that rules cost on top of what the link itself does.
+  std::uint32_t extra_loss(const NodeImpl& from, const NodeImpl& to) const noexcept;
   /// When what leaves now arrives: queueing for bandwidth, latency and injected delay.
   std::int64_t arrival(const NodeImpl& from, const NodeImpl& to, std::size_t bytes,
                        std::int64_t now, SimRandom& random);
 
+  enum class Effect : std::uint8_t {
+    block,
+    delay,      ///< amount: nanoseconds
+    loss,       ///< amount: of a million
+    bandwidth,  ///< amount: bytes per second
+  };
   using RuleId = std::uint64_t;
-  /// From `from` to `to`; `delay` < 0 blocks.
-  RuleId add_rule(NodeRange from, NodeRange to, std::int64_t delay);
+  /// From `from` to `to`.
+  RuleId add_rule(NodeRange from, NodeRange to, Effect effect, std::int64_t amount);
   /// False if it is gone.
   bool remove_rule(RuleId id) noexcept;
   void clear_rules() noexcept { rules_.clear(); }
@@ -52,8 +60,13 @@ class Links {
     RuleId id;
     NodeRange from;
     NodeRange to;
-    std::int64_t delay;
+    Effect effect;
+    std::int64_t amount;
+    bool concerns(const NodeImpl& sender, const NodeImpl& receiver) const noexcept;
   };
+  /// What rules leave of the link's bandwidth; 0: no limit.
+  std::uint64_t bandwidth(const NodeImpl& from, const NodeImpl& to,
+                          std::uint64_t of_the_link) const noexcept;
 
   LinkOptions between_;
   LinkOptions local_;

@@ -3,8 +3,11 @@
 
 #include "node_impl.hpp"
 
+#include <velo/sim/limits.hpp>
+
 #include "graveyard.hpp"
 
+#include <algorithm>
 #include <utility>
 
 namespace velo::sim::detail {
@@ -29,6 +32,12 @@ void NodeClock::set_drift(std::int32_t drift_ppm) noexcept {
   base_local_ = local(core_.now);
   base_global_ = core_.now;
   drift_ppm_ = drift_ppm;
+}
+
+void NodeClock::jump_wall(std::int64_t by) noexcept {
+  constexpr std::int64_t most = limits::wall_clock_offset_max.count();
+  by = std::clamp(by, -2 * most, 2 * most);
+  wall_offset_ = std::clamp(wall_offset_ + by, -most, most);
 }
 
 std::int64_t NodeClock::local(std::int64_t global_at) const noexcept {

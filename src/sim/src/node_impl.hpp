@@ -50,7 +50,7 @@ class NodeClock final : public Clock {
 
   void start(std::int64_t offset, std::int64_t wall_offset, std::int32_t drift_ppm) noexcept;
   void set_drift(std::int32_t drift_ppm) noexcept;
-  void jump_wall(std::int64_t by) noexcept { wall_offset_ += by; }
+  void jump_wall(std::int64_t by) noexcept;
   std::int64_t local(std::int64_t global) const noexcept;
   /// The first instant of the simulation at which this clock shows `local_at` or more.
   std::int64_t global(std::int64_t local_at) const noexcept;

@@ -12,8 +12,21 @@
 
 namespace velo::sim {
 
+namespace simulation_detail {
+static constinit thread_local TraceListener* innermost = nullptr;
+}
+
+TraceListener::TraceListener(Sink sink)
+    : sink_(std::move(sink)), outer_(std::exchange(simulation_detail::innermost, this)) {}
+
+TraceListener::~TraceListener() { simulation_detail::innermost = outer_; }
+
 Simulation::Simulation(std::uint64_t seed, const SimOptions& options)
-    : core_(std::make_unique<detail::Core>(seed, options)) {}
+    : core_(std::make_unique<detail::Core>(seed, options)) {
+  if (TraceListener* listener = simulation_detail::innermost) {
+    on_trace([this, listener](const TraceRecord& record) { listener->sink_(*this, record); });
+  }
+}
 
 Simulation::~Simulation() = default;
 

@@ -1,10 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 // Faults as values: what goes wrong, when, to whom and for how long. A FaultPlan is a plain vector,
-// so it can be printed, edited, cut in half and applied again. Not the means of applying it (see
-// Simulation::apply).
+// so it can be printed, edited, parsed, cut in half and applied again. Not the means of applying it
+// (see Simulation::apply) nor of making a failing one small (see shrink.hpp).
 // Threading: value types and pure functions.
 #pragma once
 
+#include <velo/base/error.hpp>
 #include <velo/base/time.hpp>
 
 #include <chrono>
@@ -31,6 +32,10 @@ enum class FaultKind : std::uint8_t {
   power_off = 11,         ///< a vanishes without a word to its peers; restarts with its files
   wall_clock_jump = 12,   ///< a's wall clock jumps by `amount` ns
   clock_drift = 13,       ///< a's clock runs fast by `amount` parts per million
+  loss = 14,  ///< of a million segments between a and b `amount` reset their connection; as many
+              ///< datagrams are lost
+  bandwidth = 15,       ///< between a and b at most `amount` bytes per second, each way
+  power_off_torn = 16,  ///< power_off, and appends that were not flushed are torn (see SimOptions)
 };
 
 constexpr std::uint32_t any_node = UINT32_MAX;
@@ -70,7 +75,17 @@ FaultPlan random_fault_plan(std::uint64_t seed, const FaultPlanOptions& options)
 FaultPlan periodic_faults(FaultKind kind, Duration interval, Duration span);
 
 std::string_view fault_kind_name(FaultKind kind) noexcept;
-/// "1.500s partition 0 3 for 2.000s", for people.
+/// "1.5s partition 0 3 for 2s", "0s delay 1 any for 0.25s amount 4000000": time, kind, a, b, then
+/// duration and amount where they are not 0. Negative times are written as 0, which they mean.
 std::string to_string(const Fault& fault);
+/// A fault per line.
+std::string to_string(const FaultPlan& plan);
+
+/// What to_string() writes gives the same fault again. Errc::invalid_argument says what was
+/// expected; times beyond limits::fault_time_max are refused.
+Result<Fault> parse_fault(std::string_view text);
+/// Lines; empty ones and what follows a '#' are skipped. An error names the line. More than
+/// limits::plan_faults_max faults or limits::plan_bytes_max bytes: Errc::overloaded.
+Result<FaultPlan> parse_fault_plan(std::string_view text);
 
 }  // namespace velo::sim

@@ -5,26 +5,49 @@
 #pragma once
 
 #include <velo/base/time.hpp>
+#include <velo/sim/limits.hpp>
 
 #include <chrono>
 #include <cstddef>
 #include <cstdint>
 #include <string>
+#include <vector>
 
 namespace velo::sim {
+
+/// Of a million draws `per_million` are at most `at_most`.
+struct LatencyPoint {
+  std::uint32_t per_million = 0;
+  Duration at_most{0};
+
+  LatencyPoint() = default;
+  LatencyPoint(std::uint32_t rank, Duration latency) : per_million(rank), at_most(latency) {}
+};
 
 /// A delay between `min` and `max`, both included, drawn from an integer table.
 struct Latency {
   enum class Shape : std::uint8_t {
     uniform,
-    long_tail,  ///< most draws close to min, about 1 in 16 in the upper half
+    long_tail,    ///< most draws close to min, about 1 in 16 in the upper half
+    heavy_tail,   ///< twice as long is half as likely: 1 in 512 in the upper half, half of all
+                  ///< draws within 0.1 percent of min
+    percentiles,  ///< as measured: see percentiles()
   };
   Duration min{0};
   Duration max{0};
   Shape shape = Shape::uniform;
+  std::vector<LatencyPoint> points;  ///< of Shape::percentiles only
 
   Latency() = default;
   Latency(Duration low, Duration high, Shape s = Shape::uniform) : min(low), max(high), shape(s) {}
+
+  /// Always the same.
+  static Latency fixed(Duration latency) { return {latency, latency}; }
+  /// From a measured distribution, evenly between its points:
+  /// `percentiles(80us, {{500'000, 100us}, {990'000, 2ms}, {1'000'000, 40ms}})`. Ranks and
+  /// latencies ascend, the last rank is a million, at most limits::latency_points_max; anything
+  /// else is a defect.
+  static Latency percentiles(Duration min, std::vector<LatencyPoint> points);
 };
 
 /// One direction between two machines.
@@ -59,8 +82,11 @@ struct SimOptions {
   Duration turn_cost{0};
 
   /// A crash cuts what was appended to a file within the last `append_flush_delay` at a random
-  /// place.
+  /// place. write_atomic() syncs and is never torn.
   bool torn_appends = false;
+  /// Where appends are torn, each 512-byte sector of what the cut left of them may also have been
+  /// lost: then it reads as zeros.
+  bool torn_holes = false;
   Duration append_flush_delay = std::chrono::seconds(5);
 
   /// Each node's monotonic clock starts within 0 and this; its wall clock is off by up to this,

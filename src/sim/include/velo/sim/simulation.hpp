@@ -39,6 +39,25 @@ enum class CrashKind : std::uint8_t {
 };
 enum class DiskFate : std::uint8_t { kept, wiped };
 
+class Simulation;
+
+/// While it lives, every Simulation that is made on this thread shows it its trace, unless
+/// on_trace() is called: for tracing what a Scenario does inside run(). The innermost one counts;
+/// it outlives the simulations made under it.
+class TraceListener {
+ public:
+  using Sink = std::function<void(const Simulation&, const TraceRecord&)>;
+  explicit TraceListener(Sink sink);
+  TraceListener(const TraceListener&) = delete;
+  TraceListener& operator=(const TraceListener&) = delete;
+  ~TraceListener();
+
+ private:
+  friend class Simulation;
+  Sink sink_;
+  TraceListener* outer_;
+};
+
 struct SimStats {
   std::uint64_t connections_opened = 0;
   std::uint64_t connections_open = 0;  ///< not yet ended on both sides
@@ -166,7 +185,7 @@ class Simulation {
   void partition(const SimNode& a, const SimNode& b);
   void partition_one_way(const SimNode& from, const SimNode& to);
   void isolate(const SimNode& a);
-  /// Ends all partitions and delays.
+  /// Ends all partitions, delays, losses and limits of bandwidth that faults began.
   void heal();
   void reset_connections(const SimNode& a);
   void reset_connections(const SimNode& a, const SimNode& b);
