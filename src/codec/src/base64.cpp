@@ -15,7 +15,7 @@ constexpr std::string_view url_alphabet =
     "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_";
 constexpr std::uint8_t foreign = 0xff;
 
-constexpr std::array<std::uint8_t, 256> invert(std::string_view alphabet) {
+consteval std::array<std::uint8_t, 256> invert(std::string_view alphabet) {
   std::array<std::uint8_t, 256> values{};
   values.fill(foreign);
   for (std::size_t i = 0; i < alphabet.size(); ++i) {

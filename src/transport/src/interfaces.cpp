@@ -41,7 +41,8 @@ struct Address {
 static Address parse_address(std::string_view text) {
   Address address;
   std::array<char, INET6_ADDRSTRLEN> terminated{};
-  if (text.size() >= terminated.size()) return address;
+  // inet_pton would not see what follows a NUL.
+  if (text.size() >= terminated.size() || text.find('\0') != text.npos) return address;
   std::memcpy(terminated.data(), text.data(), text.size());
   if (inet_pton(AF_INET, terminated.data(), address.bytes.data()) == 1) {
     address.size = 4;

@@ -45,6 +45,13 @@ static bool invalid(std::string_view entry) {
 
 using namespace interfaces_test;  // NOLINT(google-build-using-namespace)
 
+TEST(Interfaces, AnAddressWithANulIsNotNumeric) {
+  const std::string address("192.0.2.1\0.example", 18);
+  const std::vector<InterfaceEndpoint> endpoints{{"eth0", address, 5555, 24, 0}};
+  EXPECT_TRUE(invalid(encode_interface_endpoints(endpoints).text()));
+  EXPECT_FALSE(same_subnet(address, 24, "192.0.2.1", 24));
+}
+
 TEST(Interfaces, EntryHasTheBytesOfThePublicProtocol) {
   // [["eth0", "10.0.0.1", 5555, 24, 0], ["", "::1", 65535, 128, nil]] as arrays of arrays.
   const std::vector<InterfaceEndpoint> endpoints{{"eth0", "10.0.0.1", 5555, 24, 0},
