@@ -1,0 +1,163 @@
+// SPDX-License-Identifier: Apache-2.0
+// Eight threads on one object of each discovery: announce, look up, list, watch and withdraw.
+
+#include "crew.hpp"
+
+#include <velo/discovery/backends/filesystem.hpp>
+#include <velo/discovery/backends/filesystem/entry.hpp>
+#include <velo/discovery/backends/static.hpp>
+#include <velo/discovery/directory.hpp>
+#include <velo/discovery/error.hpp>
+#include <velo/discovery/peer_feed.hpp>
+#include <velo/runtime/real_world.hpp>
+
+#include <gtest/gtest.h>
+
+#include <array>
+#include <atomic>
+#include <cstdlib>
+#include <filesystem>
+#include <memory>
+#include <string>
+#include <utility>
+#include <vector>
+
+namespace velo::threads_test {
+
+class SharedDiscovery : public testing::Test {
+ protected:
+  SharedDiscovery() {
+    EXPECT_NE(::mkdtemp(folder_.data()), nullptr);
+    auto world = runtime::RealWorld::create();
+    EXPECT_TRUE(world);
+    world_ = std::move(*world);
+    for (PeerInfo& peer : peers_) {
+      peer.instance_id = InstanceId::random(world_->random());
+      peer.address.emplace("tcp", Bytes::of_static("where it is"));
+    }
+  }
+  ~SharedDiscovery() override {
+    world_.reset();
+    std::filesystem::remove_all(folder_);
+  }
+
+  std::shared_ptr<discovery::FilesystemDiscovery> in_folder(const std::string& name) {
+    auto made = discovery::FilesystemDiscovery::create(*world_, folder_, name);
+    EXPECT_TRUE(made) << made.error().to_string();
+    return std::move(*made);
+  }
+  std::shared_ptr<discovery::StaticDiscovery> in_memory() {
+    auto made = discovery::StaticDiscovery::create(world_->pool());
+    EXPECT_TRUE(made) << made.error().to_string();
+    return std::move(*made);
+  }
+
+  /// A watch whose calls are over when this returns.
+  void drop_on_pool(std::unique_ptr<discovery::Registration> watch) {
+    std::atomic<bool> gone{false};
+    post(world_->pool(), [&gone, owned = std::move(watch)]() mutable {
+      owned.reset();
+      gone = true;
+      gone.notify_all();
+    });
+    gone.wait(false);
+  }
+
+  /// Each thread announces and withdraws a peer of its own, and looks it up in between.
+  void share(discovery::PeerDiscovery& shared, int rounds) {
+    in_eight_threads([&](int thread) {
+      const PeerInfo& self = peers_.at(static_cast<std::size_t>(thread));
+      for (int i = 0; i < rounds; ++i) {
+        auto seen = std::make_shared<std::atomic<int>>(0);
+        auto watch = shared.watch(world_->pool(),
+                                  [seen](const discovery::PeerChange&) { seen->fetch_add(1); });
+        auto announced = shared.announce(self).get();
+        ASSERT_TRUE(announced) << announced.error().to_string();
+        const auto found = shared.discover_by_instance_id(self.instance_id).get();
+        ASSERT_TRUE(found) << found.error().to_string();
+        EXPECT_EQ(*found, self);
+        EXPECT_TRUE(shared.discover_by_worker_id(self.worker_id()).get());
+        EXPECT_TRUE(shared.list().get());
+        announced->reset();
+        EXPECT_FALSE(shared.discover_by_instance_id(self.instance_id).get());
+        drop_on_pool(std::move(watch));
+        const int calls = seen->load();
+        EXPECT_EQ(seen->load(), calls);
+      }
+    });
+    const auto left = shared.list().get();
+    ASSERT_TRUE(left);
+    EXPECT_TRUE(left->empty());
+  }
+
+  std::string folder_ = testing::TempDir() + "velo-threads-XXXXXX";
+  std::unique_ptr<runtime::RealWorld> world_;
+  std::array<PeerInfo, crew_size> peers_;
+};
+
+TEST_F(SharedDiscovery, Static) {
+  const auto shared = in_memory();
+  share(*shared, 50);
+  in_eight_threads([&](int thread) {
+    const PeerInfo& peer = peers_.at(static_cast<std::size_t>(thread));
+    for (int i = 0; i < 100; ++i) {
+      EXPECT_TRUE(shared->add(peer));
+      EXPECT_TRUE(shared->remove(peer.instance_id));
+    }
+  });
+  const auto absent = shared->discover_by_instance_id(peers_[0].instance_id).get();
+  ASSERT_FALSE(absent);
+  EXPECT_TRUE(absent.error().is(Errc::not_found)) << absent.error().to_string();
+}
+
+TEST_F(SharedDiscovery, Filesystem) {
+  const auto shared = in_folder("cluster");
+  share(*shared, 5);
+  in_eight_threads([&](int thread) {
+    discovery::FilesystemEntry entry;
+    entry.cluster = "cluster";
+    entry.announcement = static_cast<std::uint64_t>(thread);
+    entry.peer = peers_.at(static_cast<std::size_t>(thread));
+    const std::string written = discovery::encode_filesystem_entry(entry);
+    EXPECT_EQ(discovery::decode_filesystem_entry(as_bytes(written)).value(), entry);
+    const auto cut =
+        discovery::decode_filesystem_entry(as_bytes(written).first(written.size() / 2));
+    ASSERT_FALSE(cut);
+    EXPECT_TRUE(cut.error().is(discovery::Errc::malformed_entry)) << cut.error().to_string();
+  });
+}
+
+TEST_F(SharedDiscovery, DirectoryOfTwo) {
+  discovery::Directory shared(world_->pool(), {in_memory(), in_folder("other")});
+  share(shared, 5);
+  in_eight_threads([&](int thread) {
+    const PeerInfo& peer = peers_.at(static_cast<std::size_t>(thread));
+    static_cast<void>(shared.find(peer.instance_id));
+    static_cast<void>(shared.find(peer.worker_id()));
+    static_cast<void>(shared.known());
+  });
+}
+
+TEST_F(SharedDiscovery, PeerFeed) {
+  using discovery::PeerChange;
+  discovery::PeerFeed shared(discovery::PeerFeed::Start::empty, crew_size);
+  in_eight_threads([&](int thread) {
+    const PeerInfo& peer = peers_.at(static_cast<std::size_t>(thread));
+    const auto source = static_cast<discovery::PeerTable::Source>(thread);
+    for (int i = 0; i < 100; ++i) {
+      auto watch = shared.watch(world_->pool(), [](const PeerChange&) {});
+      EXPECT_TRUE(shared.apply(source, {PeerChange::Kind::added, {peer}}));
+      EXPECT_EQ(shared.find(peer.instance_id), peer);
+      EXPECT_TRUE(shared.find(peer.worker_id()).has_value());
+      EXPECT_FALSE(shared.list().empty());
+      EXPECT_GE(shared.watchers(), 1U);
+      EXPECT_TRUE(shared.apply(source, {PeerChange::Kind::removed, {peer}}));
+      if (i % 50 == 0) shared.mark_unknown();
+      drop_on_pool(std::move(watch));
+    }
+  });
+  EXPECT_TRUE(shared.list().empty());
+  in_eight_threads([&](int /*thread*/) { shared.close(); });
+}
+
+}  // namespace velo::threads_test
