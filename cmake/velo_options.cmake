@@ -6,6 +6,7 @@ set(VELO_SANITIZE "" CACHE STRING "Sanitizers for every target: 'address,undefin
 option(VELO_UNITY "Unity builds, eight sources per translation unit" OFF)
 option(VELO_PCH "Precompile the standard headers, fmt and (for tests) GoogleTest" OFF)
 option(VELO_FUZZ "Build the fuzz targets with libFuzzer (clang only)" OFF)
+option(VELO_COVERAGE "Count which lines run (clang only), for ./dev coverage" OFF)
 
 if(NOT CMAKE_BUILD_TYPE AND NOT CMAKE_CXX_FLAGS)
   set(CMAKE_BUILD_TYPE RelWithDebInfo)
@@ -29,7 +30,10 @@ endif()
 
 find_program(VELO_MOLD mold)
 mark_as_advanced(VELO_MOLD)
-if(VELO_MOLD)
+if(VELO_COVERAGE)
+  # mold lays a TLS segment of one byte out so that programs with counters cannot be loaded.
+  add_link_options(-fuse-ld=lld)
+elseif(VELO_MOLD)
   add_link_options(-fuse-ld=mold)
 endif()
 
@@ -43,6 +47,14 @@ if(VELO_FUZZ)
     message(FATAL_ERROR "VELO_FUZZ needs clang: libFuzzer is part of it")
   endif()
   add_compile_options(-fsanitize=fuzzer-no-link)
+endif()
+
+if(VELO_COVERAGE)
+  if(NOT CMAKE_CXX_COMPILER_ID STREQUAL "Clang")
+    message(FATAL_ERROR "VELO_COVERAGE needs clang: the report is llvm-cov's")
+  endif()
+  add_compile_options(-fprofile-instr-generate -fcoverage-mapping)
+  add_link_options(-fprofile-instr-generate)
 endif()
 
 if(VELO_UNITY)

@@ -62,11 +62,12 @@ function(velo_test)
   endif()
 endfunction()
 
-# velo_fuzz(NAME frame SOURCES frame_fuzz.cpp DEPS velo::transport CORPUS corpus/frame)
+# velo_fuzz(NAME frame SOURCES frame_fuzz.cpp DEPS velo::transport CORPUS corpus/frame [MUTATIONS 2000])
 #   With VELO_FUZZ the libFuzzer program velo_fuzz_NAME; otherwise the same entry point behind a driver that
-#   replays the corpus, as one ctest test, so that every crasher found stays a test.
+#   replays the corpus and a fixed set of mutations of it, as one ctest test, so that every crasher found stays
+#   a test. `./dev coverage` replays the corpora alone and judges what they reach (tools/coverage.toml).
 function(velo_fuzz)
-  cmake_parse_arguments(PARSE_ARGV 0 arg "" "NAME;CORPUS" "SOURCES;DEPS;PRIVATE_DEPS")
+  cmake_parse_arguments(PARSE_ARGV 0 arg "" "NAME;CORPUS;MUTATIONS" "SOURCES;DEPS;PRIVATE_DEPS")
   velo_detail_reject_unknown(velo_fuzz "${arg_UNPARSED_ARGUMENTS}")
   velo_detail_have_deps(ok "velo_fuzz ${arg_NAME}" ${arg_DEPS} ${arg_PRIVATE_DEPS})
   if(NOT ok)
@@ -74,19 +75,22 @@ function(velo_fuzz)
   endif()
   set(target velo_fuzz_${arg_NAME})
   get_filename_component(corpus "${arg_CORPUS}" ABSOLUTE)
+  # `./dev nightly fuzz` and `./dev coverage` read this list: program and corpus, tab separated.
+  set_property(GLOBAL APPEND_STRING PROPERTY velo_fuzz_list "${target}\t${corpus}\n")
+  get_property(fuzz_list GLOBAL PROPERTY velo_fuzz_list)
+  file(WRITE "${CMAKE_BINARY_DIR}/fuzz_targets.txt" "${fuzz_list}")
   add_executable(${target} ${arg_SOURCES})
   # Every fuzz source defines the same entry point and often the same helpers.
   set_target_properties(${target} PROPERTIES UNITY_BUILD OFF)
   target_link_libraries(${target} PRIVATE ${arg_DEPS} ${arg_PRIVATE_DEPS} fmt::fmt)
   if(VELO_FUZZ)
     target_link_options(${target} PRIVATE -fsanitize=fuzzer)
-    # `./dev nightly` reads this list: program and corpus, tab separated.
-    set_property(GLOBAL APPEND_STRING PROPERTY velo_fuzz_list "${target}\t${corpus}\n")
-    get_property(fuzz_list GLOBAL PROPERTY velo_fuzz_list)
-    file(WRITE "${CMAKE_BINARY_DIR}/fuzz_targets.txt" "${fuzz_list}")
   else()
     target_sources(${target} PRIVATE "${PROJECT_SOURCE_DIR}/cmake/fuzz_replay.cpp")
-    add_test(NAME fuzz_corpus.${arg_NAME} COMMAND ${target} "${corpus}")
+    if(NOT arg_MUTATIONS)
+      set(arg_MUTATIONS 2000)
+    endif()
+    add_test(NAME fuzz_corpus.${arg_NAME} COMMAND ${target} --mutations ${arg_MUTATIONS} "${corpus}")
     set_tests_properties(fuzz_corpus.${arg_NAME} PROPERTIES LABELS fuzz TIMEOUT 120)
   endif()
 endfunction()

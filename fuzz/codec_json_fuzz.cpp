@@ -5,6 +5,8 @@
 #include <velo/codec/json_value.hpp>
 #include <velo/codec/peer_info.hpp>
 
+#include <array>
+#include <cstddef>
 #include <map>
 #include <optional>
 #include <string>
@@ -27,8 +29,37 @@ struct Root {
   codec::U128 big = 0;
   double real = 0;
   std::optional<PeerInfo> peer;
+  std::vector<std::byte> block;
+  std::array<std::byte, 4> four{};
 };
-VELO_DESCRIBE_DEFAULTS(Root, leaves, bytes, choice, big, real, peer);
+VELO_DESCRIBE_DEFAULTS(Root, leaves, bytes, choice, big, real, peer, block, four);
+
+/// The same value, put together piece by piece.
+static JsonValue rebuilt(const JsonValue& value) {
+  JsonValue result;
+  if (const auto* array = value.if_array()) {
+    result = JsonValue(JsonValue::Array());
+    for (const JsonValue& item : *array) result.push_back(rebuilt(item));
+  } else if (const auto* object = value.if_object()) {
+    result = JsonValue(JsonValue::Object());
+    for (const auto& [key, member] : *object) {
+      result.set(key, JsonValue());
+      result.set(key, rebuilt(member));
+      VELO_CHECK(result.find(key) != nullptr && *result.find(key) == member);
+    }
+  } else {
+    result = value;
+  }
+  VELO_CHECK(result.kind() == value.kind());
+  return result;
+}
+
+static void check_number(const JsonValue& value) {
+  const auto integer = value.to_int64();
+  if (integer) VELO_CHECK(JsonValue(*integer) == value);
+  VELO_CHECK(value.to_double().has_value() ==
+             (value.if_real() != nullptr || value.if_integer() != nullptr));
+}
 
 static void check(std::string_view text) {
   const Result<JsonValue> value = JsonValue::parse(text);
@@ -41,7 +72,10 @@ static void check(std::string_view text) {
       VELO_CHECK(again.has_value());
       VELO_CHECK(again->dump() == value->dump());
     }
-    static_cast<void>(json_to_msgpack(text));
+    VELO_CHECK(rebuilt(*value) == *value);
+    check_number(*value);
+    const Result<Bytes> packed = json_to_msgpack(text);
+    if (packed) static_cast<void>(msgpack_to_json(*packed));
   }
   const Result<Root> root = from_json<Root>(text);
   if (root) {

@@ -7,6 +7,8 @@
 #include <velo/codec/msgpack.hpp>
 #include <velo/codec/peer_info.hpp>
 
+#include <array>
+#include <cstddef>
 #include <map>
 #include <memory>
 #include <optional>
@@ -38,8 +40,10 @@ struct Root {
   Color color = Color::red;
   InstanceId id;
   std::tuple<bool, float> pair;
+  std::vector<std::byte> block;
+  std::array<std::byte, 4> four{};
 };
-VELO_DESCRIBE_DEFAULTS(Root, leaves, bytes, sets, choice, inner, big, color, id, pair);
+VELO_DESCRIBE_DEFAULTS(Root, leaves, bytes, sets, choice, inner, big, color, id, pair, block, four);
 
 static void check(ByteSpan data) {
   const Result<Root> root = from_msgpack<Root>(Bytes::copy(data));

@@ -85,6 +85,31 @@ static Outcome parse_in_pieces(ByteSpan stream, ByteSpan cuts) {
   return outcome;
 }
 
+/// A receiver that has had enough after `taken` frames gets no more, and nothing is held for it.
+static void check_stopping(ByteSpan stream, const Outcome& whole, std::size_t taken) {
+  if (whole.frames.size() <= taken) return;
+  FrameReader reader;
+  std::vector<std::byte> scratch(limits::read_buffer_bytes);
+  reader.begin(scratch);
+  std::size_t seen = 0;
+  bool stopped = false;
+  while (!stopped) {
+    const std::span<std::byte> space = reader.space();
+    const std::size_t count = std::min(stream.size(), space.size());
+    require(count > 0);
+    std::copy_n(stream.begin(), count, space.begin());
+    stream = stream.subspan(count);
+    const FrameFault fault = reader.commit(count, [&](const InFrame&) {
+      require(!stopped);
+      stopped = seen++ == taken;
+      return !stopped;
+    });
+    require(fault == FrameFault::none);
+  }
+  reader.clear();
+  require(reader.held_bytes() == 0 && seen == taken + 1);
+}
+
 }  // namespace velo::transport::transport_framing_fuzz
 
 extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
@@ -98,5 +123,6 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
   const fuzz::Outcome pieces = fuzz::parse_in_pieces(stream, input.subspan(2, cuts));
   fuzz::require(whole.frames == pieces.frames);
   fuzz::require(whole.fault == pieces.fault);
+  fuzz::check_stopping(stream, whole, wanted % 4);
   return 0;
 }

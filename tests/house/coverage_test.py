@@ -1,10 +1,12 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: Apache-2.0
-"""Every test that a page of docs/coverage names exists, and every row names one or points to a decision."""
+"""Every test that a page of docs/coverage names exists, and every row names one or points to a decision; every
+fuzz target is in the table of `./dev coverage`, has a corpus, and every file of that table exists."""
 
 import os
 import pathlib
 import re
+import tomllib
 import unittest
 
 ROOT = pathlib.Path(os.environ.get("VELO_SOURCE_DIR", pathlib.Path(__file__).resolve().parents[2]))
@@ -34,6 +36,20 @@ class Coverage(unittest.TestCase):
                 for name in named:
                     self.assertIn(name, known, f"{page.name} names a test that does not exist")
                 self.assertTrue(named or "decisions/" in row, f"{page.name}: neither test nor decision: {row}")
+
+    def test_every_fuzz_target_is_held_to_account(self):
+        listed = (ROOT / "fuzz" / "CMakeLists.txt").read_text()
+        targets = {path.name.removesuffix("_fuzz.cpp") for path in (ROOT / "fuzz").glob("*_fuzz.cpp")}
+        self.assertGreater(len(targets), 5)
+        table = tomllib.loads((ROOT / "tools" / "coverage.toml").read_text())
+        named = {name for part in ("parsers", "others") for names in table[part].values() for name in names}
+        self.assertEqual(named, targets, "tools/coverage.toml and the fuzz targets")
+        for target in targets:
+            self.assertIn(f"corpus/{target}", listed.replace("messenger_${header}", target))
+            self.assertTrue(any((ROOT / "fuzz" / "corpus" / target).iterdir()), target)
+        for part in ("parsers", "others", "compile_time"):
+            for file in table[part]:
+                self.assertTrue((ROOT / file).is_file(), file)
 
 
 if __name__ == "__main__":
