@@ -8,6 +8,19 @@ option(VELO_PCH "Precompile the standard headers, fmt and (for tests) GoogleTest
 option(VELO_FUZZ "Build the fuzz targets with libFuzzer (clang only)" OFF)
 option(VELO_COVERAGE "Count which lines run (clang only), for ./dev coverage" OFF)
 
+# A project that takes velo in with add_subdirectory or FetchContent wants the library and nothing else.
+set(velo_installable ${PROJECT_IS_TOP_LEVEL})
+if(VELO_SANITIZE OR VELO_FUZZ)
+  set(velo_installable OFF)
+endif()
+option(VELO_TESTS "Tests and conformance suites (GoogleTest)" ${PROJECT_IS_TOP_LEVEL})
+option(VELO_PROGRAMS "The command line program (CLI11), benches and examples" ${PROJECT_IS_TOP_LEVEL})
+option(VELO_INSTALL "The one library that is installed, and the install rules" ${velo_installable})
+option(VELO_SHARED "The installed library is shared" OFF)
+if(VELO_TESTS)
+  set(VELO_PROGRAMS ON) # which they run
+endif()
+
 if(NOT CMAKE_BUILD_TYPE AND NOT CMAKE_CXX_FLAGS)
   set(CMAKE_BUILD_TYPE RelWithDebInfo)
 endif()
@@ -15,13 +28,25 @@ endif()
 set(CMAKE_CXX_STANDARD 23)
 set(CMAKE_CXX_STANDARD_REQUIRED ON)
 set(CMAKE_CXX_EXTENSIONS OFF)
-set(CMAKE_EXPORT_COMPILE_COMMANDS ON)
+if(PROJECT_IS_TOP_LEVEL)
+  set(CMAKE_EXPORT_COMPILE_COMMANDS ON)
+endif()
 set(CMAKE_RUNTIME_OUTPUT_DIRECTORY "${CMAKE_BINARY_DIR}/bin")
+if(VELO_SHARED)
+  set(CMAKE_POSITION_INDEPENDENT_CODE ON)
+endif()
 
 # VELO_CHECK stays on in every build; NDEBUG only silences VELO_DCHECK and assert.
 set(CMAKE_CXX_FLAGS_RELEASE "-O2 -g1 -DNDEBUG")
 
-add_compile_options(-Wall -Wextra -Werror -Wshadow)
+add_compile_options(-Wall -Wextra -Wshadow)
+if(PROJECT_IS_TOP_LEVEL)
+  add_compile_options(-Werror)
+endif()
+# What is installed names no folder of the machine that built it. Debug builds keep the paths for debuggers.
+add_compile_options(
+  "$<$<CONFIG:Release,RelWithDebInfo,MinSizeRel>:-fmacro-prefix-map=${PROJECT_SOURCE_DIR}/=>"
+  "$<$<CONFIG:Release,RelWithDebInfo,MinSizeRel>:-fdebug-prefix-map=${PROJECT_SOURCE_DIR}=.>")
 if(CMAKE_CXX_COMPILER_ID STREQUAL "Clang")
   add_compile_options(-fcolor-diagnostics)
 else()

@@ -50,8 +50,10 @@ static CLI::App* add(CLI::App& bench, Globals& globals, const Options& options, 
              "The other end is a thread of the same process");
   add_choice(*command, "--pin", "--no-pin", options->pin,
              "Both ends on one processor [for round trips]", "Wherever the scheduler puts them");
-  command->add_option("--samples", options->samples,
-                      "File for the raw samples, one JSON object a line");
+  command
+      ->add_option("--samples", options->samples,
+                   "File for the raw samples, one JSON object a line")
+      ->type_name("PATH");
   command->callback([options, &globals] {
     globals.action = [options, &globals] { return run_bench(globals, *options); };
   });

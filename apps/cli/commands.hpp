@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // The commands of the program: what the command line fills in, and what then runs. main.cpp parses
-// (the only source that pays for CLI11, bench apart); each command lives in a source of its own and
-// returns the exit code.
+// (with *_command.cpp the only sources that pay for CLI11); each command lives in a source of its
+// own and returns the exit code.
 // Threading: the main thread.
 #pragma once
 
@@ -93,5 +93,7 @@ int run_demo_worker(const DemoWorkerOptions& options);
 /// Adds `velo bench` with its subcommands; their callbacks set globals.action. Defined in
 /// bench_*.cpp.
 void add_bench_command(CLI::App& app, Globals& globals);
+/// Adds `velo completion`, which knows every command of `app`. Defined in completion_command.cpp.
+void add_completion_command(CLI::App& app, Globals& globals);
 
 }  // namespace velo::cli

@@ -46,6 +46,19 @@ class Walls(unittest.TestCase):
     def test_a_sibling_include_does_not_compile(self):
         self.assert_missing("sibling")
 
+    def test_a_room_that_links_what_is_not_defined_before_it_does_not_configure(self):
+        room = self.tree.root / "probe"
+        room.mkdir()
+        (room / "CMakeLists.txt").write_text(
+            "cmake_minimum_required(VERSION 3.25)\n"
+            "project(probe LANGUAGES CXX)\n"
+            "include(../cmake/velo_room.cmake)\n"
+            "velo_room(lower DEPS velo::upper)\n"
+        )
+        status, output = self.tree.run("cmake", "-S", "probe", "-B", "build/probe", f"-DCMAKE_CXX_COMPILER={COMPILER}")
+        self.assertNotEqual(status, 0, output)
+        self.assertRegex(output, r"velo::lower: velo::upper is not defined")
+
     def assert_missing(self, name):
         status, output = self.compile(name)
         header = self.tree.first_header(PROBES[name][1])
