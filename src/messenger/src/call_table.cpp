@@ -3,6 +3,8 @@
 
 #include "call_table.hpp"
 
+#include "waiting_send.hpp"
+
 #include <velo/base/check.hpp>
 
 #include <algorithm>
@@ -37,28 +39,65 @@ MessageId CallSlot::id() const noexcept {
   return MessageId::of_slot(table_of_.worker(), index_, generation_);
 }
 
-void CallSlot::end(std::optional<Error> error, bool here) noexcept {
+void CallSlot::finish(Fate fate, std::optional<Error> error, bool here) noexcept {
+  reply.fate = fate;
+  reply.left = travels_on.serial() != 0;
+  if (error && (!reply.left || fate == Fate::rejected)) error->mark_without_effect();
   if (!system) {
-    Fate fate = fate_of(pattern, error);
-    // What no connection took, no handler ended.
-    const bool unsent = travels_on.serial() == 0;
-    if (error && unsent && fate_of(pattern, std::nullopt) == fate) fate = Fate::rejected;
-    table_of_.fates().ended(pattern, fate);
+    const Account account = travels_on.account();
+    if (fate == Fate::rejected && error) {
+      table_of_.ledger().rejected(account, pattern, error->code());
+    } else {
+      table_of_.ledger().ended(account, pattern, fate);
+    }
   }
   reply.error = std::move(error);
   publish(here);
 }
 
+void CallSlot::end(std::optional<Error> error, bool here) noexcept {
+  Fate fate = fate_of(pattern, error);
+  // What no connection took, no handler ended.
+  const bool unsent = travels_on.serial() == 0;
+  if (error && unsent && fate_of(pattern, std::nullopt) == fate) fate = Fate::rejected;
+  finish(fate, std::move(error), here);
+}
+
 void CallSlot::end_as_handled(Error error) noexcept {
-  if (!system) table_of_.fates().ended(pattern, fate_of(pattern, std::nullopt));
-  reply.error = std::move(error);
-  publish();
+  finish(fate_of(pattern, std::nullopt), std::move(error), true);
 }
 
 void CallSlot::end_as_unknown(Error error) noexcept {
-  if (!system) table_of_.fates().ended(pattern, Fate::unknown);
-  reply.error = std::move(error);
-  publish(false);
+  finish(Fate::unknown, std::move(error), false);
+}
+
+void CallSlot::end_as_not_sent(Error error) noexcept {
+  travels_on.reset(generation_);
+  finish(Fate::rejected, std::move(error), true);
+}
+
+SendStatus status_of(const Reply& ended) noexcept {
+  SendStatus status;
+  status.ended = true;
+  status.fate = ended.fate;
+  status.may_have_been_handled = ended.left && ended.fate != Fate::rejected;
+  const bool answered = ended.fate == Fate::acknowledged || ended.fate == Fate::handled ||
+                        ended.fate == Fate::rejected;
+  if (ended.left) status.stage = answered ? SendStage::acknowledged : SendStage::written;
+  return status;
+}
+
+SendStatus CallSlot::status() const noexcept {
+  if (done()) return status_of(reply);
+  SendStatus status;
+  const std::uint64_t serial = travels_on.serial();
+  if (serial == 0) return status;
+  status.may_have_been_handled = true;
+  const std::uint64_t end = stream_end.load(std::memory_order_acquire);
+  const auto events = table_of_.events_.lock();
+  const auto written = events ? events->written_on(serial) : std::nullopt;
+  if (end != 0 && written && end <= *written) status.stage = SendStage::written;
+  return status;
 }
 
 void CallSlot::cancel_call(std::uint64_t generation) noexcept {
@@ -273,6 +312,7 @@ struct EndedState final : ReplyState {
   static void on_cancel(OpState& /*state*/) noexcept {}
   static void on_recycle(OpState& state) noexcept { delete static_cast<EndedState*>(&state); }
   static constexpr Table table{&on_cancel, &on_recycle};
+  static bool is_ended(const OpState& state) noexcept { return state.kind() == &table; }
   using OpState::publish;
   using OpState::reset;
 };
@@ -282,9 +322,19 @@ struct EndedState final : ReplyState {
 OpState& ended_before_start(World& world, Error error) {
   auto* state = new call_table_detail::EndedState;
   state->reset(world.pool());
+  error.mark_without_effect();
   state->reply.error = std::move(error);
   state->publish();
   return *state;
+}
+
+std::optional<SendStatus> status_of(const OpState& state) {
+  if (CallSlot::is_slot(state)) return static_cast<const CallSlot&>(state).status();
+  if (!WaitingSend::is_waiting(state) && !call_table_detail::EndedState::is_ended(state)) {
+    return std::nullopt;
+  }
+  if (state.done()) return status_of(static_cast<const ReplyState&>(state).reply);
+  return SendStatus();
 }
 
 Reply take_reply(OpState& state) { return std::move(static_cast<ReplyState&>(state).reply); }

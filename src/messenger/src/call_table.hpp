@@ -6,7 +6,7 @@
 // Threading: everything from any thread; a shard's own free list makes its own calls cheap.
 #pragma once
 
-#include "fate_counter.hpp"
+#include "ledger.hpp"
 
 #include <velo/base/op.hpp>
 #include <velo/base/world.hpp>
@@ -37,6 +37,8 @@ class CallTableEvents {
   virtual void on_cancelled(MessageId id, std::uint64_t link_serial, Pattern pattern) noexcept = 0;
   /// A slot became free while sends wait for one.
   virtual void on_capacity() noexcept = 0;
+  /// Up to where the connection's stream is written; nullopt when it is gone.
+  virtual std::optional<std::uint64_t> written_on(std::uint64_t link_serial) const noexcept = 0;
 
  protected:
   ~CallTableEvents() = default;
@@ -51,18 +53,31 @@ class ReplyState : public OpState {
   using OpState::OpState;
 };
 
-/// The serial of the connection that a call travels on (0: none yet), tied to the call's
-/// generation, so that a sender that comes too late for its call changes nothing of the slot's next
-/// one.
+/// The connection that a call travels on, as its serial (0: none yet) and the peer's account, tied
+/// to the call's generation, so that a sender that comes too late for its call changes nothing of
+/// the slot's next one.
 class LinkMark {
  public:
+  static constexpr unsigned account_shift = 36;
+  static constexpr std::uint64_t serial_mask = (std::uint64_t{1} << account_shift) - 1;
+  static_assert(limits::book_accounts_max + 2 <= 1U << (48 - account_shift));
+
+  /// What the marks of a link's calls say.
+  static std::uint64_t of(std::uint64_t serial, Account account) noexcept {
+    return std::uint64_t{account} << account_shift | (serial & serial_mask);
+  }
+
   std::uint64_t serial() const noexcept {
     return word_.load(std::memory_order_acquire) & serial_mask;
   }
+  Account account() const noexcept {
+    return static_cast<Account>((word_.load(std::memory_order_acquire) & mark_mask) >>
+                                account_shift);
+  }
   void reset(std::uint64_t generation) noexcept { set(generation, 0); }
   /// Only while the Op is not handed out, so that the slot cannot be another call's.
-  void set(std::uint64_t generation, std::uint64_t serial) noexcept {
-    word_.store(word(generation, serial), std::memory_order_release);
+  void set(std::uint64_t generation, std::uint64_t mark) noexcept {
+    word_.store(word(generation, mark), std::memory_order_release);
   }
   /// False, and nothing changed, when the slot is no longer that call's or the mark is not `from`.
   bool change(std::uint64_t generation, std::uint64_t from, std::uint64_t to) noexcept {
@@ -73,9 +88,9 @@ class LinkMark {
 
  private:
   static constexpr unsigned tag_shift = 48;
-  static constexpr std::uint64_t serial_mask = (std::uint64_t{1} << tag_shift) - 1;
-  static std::uint64_t word(std::uint64_t generation, std::uint64_t serial) noexcept {
-    return generation << tag_shift | (serial & serial_mask);
+  static constexpr std::uint64_t mark_mask = (std::uint64_t{1} << tag_shift) - 1;
+  static std::uint64_t word(std::uint64_t generation, std::uint64_t mark) noexcept {
+    return generation << tag_shift | (mark & mark_mask);
   }
 
   std::atomic<std::uint64_t> word_{0};
@@ -105,6 +120,11 @@ class alignas(64) CallSlot final : public ReplyState {
   void end_as_handled(Error error) noexcept;
   /// It was sent, and what the peer did with it will not be heard.
   void end_as_unknown(Error error) noexcept;
+  /// What the connection had taken did not leave this process.
+  void end_as_not_sent(Error error) noexcept;
+
+  static bool is_slot(const OpState& state) noexcept { return state.kind() == &state_table; }
+  SendStatus status() const noexcept;
 
   MessageId id() const noexcept;
 
@@ -121,6 +141,7 @@ class alignas(64) CallSlot final : public ReplyState {
   struct StopLink;
 
   void cancel_call(std::uint64_t generation) noexcept;
+  void finish(Fate fate, std::optional<Error> error, bool here) noexcept;
   static void on_cancel(OpState& state) noexcept;
   static void on_recycle(OpState& state) noexcept;
   static constexpr Table state_table{&on_cancel, &on_recycle};
@@ -179,7 +200,7 @@ class CallTable {
   void orphan() noexcept;
 
   WorkerId worker() const noexcept { return worker_; }
-  FateCounters& fates() noexcept { return fates_; }
+  Ledger& ledger() noexcept { return ledger_; }
 
  private:
   friend class CallSlot;
@@ -231,7 +252,7 @@ class CallTable {
   std::mutex reserved_mutex_;
   std::vector<std::uint16_t> reserved_;  ///< free ones of the indices from calls_max on
   std::array<std::atomic<Chunk*>, chunk_count> chunks_{};
-  FateCounters fates_;
+  Ledger ledger_;
 };
 
 /// A call that ended before it had a slot.

@@ -88,13 +88,8 @@ TimePoint Impl::expire_waiting(TimePoint now) {
 
 void Impl::end_waiting(WaitingSend& waiting, Error error) {
   if (!waiting.claim()) return;
-  if (!waiting.spec.system) {
-    calls_->fates().ended(waiting.spec.pattern,
-                          fate_of(waiting.spec.pattern, std::optional<Error>(error)));
-  }
-  Reply reply;
-  reply.error = std::move(error);
-  waiting.end(std::move(reply));
+  const Fate fate = fate_of(waiting.spec.pattern, std::optional<Error>(error));
+  waiting.end_unsent(fate, std::move(error));
 }
 
 }  // namespace velo::messenger

@@ -52,7 +52,7 @@ void Impl::on_frame(Link& link, const transport::InFrame& frame) {
 }
 
 void Impl::malformed(Link& link, const Error& error) {
-  received_.malformed.add();
+  calls_->ledger().malformed();
   VELO_LOG_WARN(messenger, "malformed message, closing", {"remote", link.connection().remote()},
                 {"error", error.to_string()});
   link.connection().close(error);
@@ -112,9 +112,9 @@ void Impl::on_request(Link& link, const transport::InFrame& frame) {
   if (!header) return malformed(link, header.error());
   const bool system = !header->name.empty() && header->name.front() == '_';
   if (!system) {
-    received_.requests.add();
+    calls_->ledger().requested(link.account, static_cast<Pattern>(header->response_type));
     if (draining()) {
-      received_.rejected.add();
+      calls_->ledger().request_ended(link.account, ReceivedEnd::rejected);
       (void)link.connection().send(
           transport::OutFrame(transport::FrameType::shutting_down, frame.header(), ByteSpan()));
       return;
@@ -126,7 +126,7 @@ void Impl::on_request(Link& link, const transport::InFrame& frame) {
   }
   const Handler* handler = handlers_.find(header->name);
   auto reject = [&](Error error) {
-    if (!system) received_.rejected.add();
+    if (!system) calls_->ledger().request_ended(link.account, ReceivedEnd::rejected);
     reply_error(link, *header, error);
   };
   if (handler == nullptr) {
@@ -167,7 +167,7 @@ void Impl::dispatch(Link& link, const Handler& handler, InboundCall::Request req
   const bool system = request.system;
   InboundCall* call =
       InboundCall::create(*this, link, handler, std::move(request), frame.retain_payload());
-  if (!system) received_.running.fetch_add(1, std::memory_order_acq_rel);
+  if (!system) request_running();
   if (!link.enter(*call)) {
     call->reject(make_error(Errc::overloaded, "too many running requests on this connection"));
     return call->release();
@@ -307,13 +307,14 @@ void Impl::on_link_closed(Link& link, const Error& reason) {
     forget_if_unused(peer);
   }
   link.stop_all_inbound();
+  calls_->ledger().connection_closed(link.account);
   const std::uint64_t written = link.connection().written();
   calls_->for_each_live([&](CallSlot& slot, std::uint64_t generation) {
     if (slot.travels_on.serial() != link.serial()) return;
     const std::uint64_t end = slot.stream_end.load(std::memory_order_acquire);
     if (!slot.claim(generation)) return;
-    const bool left = end <= written;
-    slot.end(make_error(left ? Errc::connection_lost : Errc::not_sent, reason.to_string()));
+    if (end <= written) return slot.end(make_error(Errc::connection_lost, reason.to_string()));
+    slot.end_as_not_sent(make_error(Errc::not_sent, reason.to_string()));
   });
   if (last) connections_over();
 }

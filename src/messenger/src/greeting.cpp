@@ -26,7 +26,7 @@ static bool is_another(const std::optional<Offer>& offer, WorkerId meant) {
 
 std::shared_ptr<Link> Impl::add_link(transport::ConnectionPtr connection, bool dialed) {
   const std::lock_guard lock(links_mutex_);
-  const std::uint64_t serial = next_link_serial_++;
+  const std::uint64_t serial = next_link_serial_++ & LinkMark::serial_mask;
   auto link = std::make_shared<Link>(shared_from_this(), std::move(connection), serial, dialed);
   links_.emplace(serial, link);
   return link;
@@ -149,6 +149,7 @@ void Impl::on_dialed(const std::shared_ptr<Peer>& peer_reference, std::uint64_t 
   {
     const std::lock_guard lock(peer->mutex);
     link->peer = peer->info.instance_id;
+    link->account = calls_->ledger().open(link->peer);
     if (peer->attempt == attempt) peer->link = link;
   }
   started.start(*link);
@@ -187,6 +188,7 @@ void Impl::greet(const std::shared_ptr<Peer>& peer, std::uint64_t attempt,
   const Bytes body = encode_hello_request(hello);
   Outgoing outgoing;
   outgoing.pattern = Pattern::unary;
+  outgoing.system = true;
   outgoing.handler = "_hello";
   outgoing.payload = &body;
   const MessageId id = slot->id();
@@ -274,6 +276,7 @@ void Impl::send_pending(Link& link, PendingSend& send) {
   }
   Outgoing outgoing;
   outgoing.pattern = send.pattern;
+  outgoing.system = send.handler.starts_with('_');
   outgoing.typed = send.typed;
   outgoing.handler = send.handler;
   outgoing.headers = send.headers;

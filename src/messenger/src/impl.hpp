@@ -39,20 +39,11 @@ struct ImplOptions {
 /// A send on its way to a link; borrows from the caller.
 struct Outgoing {
   Pattern pattern = Pattern::fire;
+  bool system = false;
   bool typed = false;
   std::string_view handler;
   ByteSpan headers;
   const Bytes* payload = nullptr;
-};
-
-struct ReceivedCounters {
-  StripedCounter requests;
-  StripedCounter succeeded;
-  StripedCounter failed;
-  StripedCounter rejected;
-  StripedCounter abandoned;
-  StripedCounter malformed;
-  std::atomic<std::uint64_t> running{0};
 };
 
 class WaitingSend;
@@ -73,12 +64,18 @@ class Impl final : public CallTableEvents,
   const PeerInfo& self() const noexcept { return self_; }
   HandlerTable& handlers() noexcept { return handlers_; }
   CallTable& calls() noexcept { return *calls_; }
+
+  // --- books.cpp
   Books books() const;
+  NodeBooks node_books() const;
+  Op<NodeBooks> books_of(const InstanceId& peer, Duration timeout);
+  void register_books_handler();
 
   // --- router.cpp
   OpState& start(CallSpec& spec);
   /// Takes a waiting send's place in the queue, or fails it; see WaitingSend.
   void on_capacity() noexcept override;
+  std::optional<std::uint64_t> written_on(std::uint64_t link_serial) const noexcept override;
   void on_cancelled(MessageId id, std::uint64_t link_serial, Pattern pattern) noexcept override;
   /// Ends the slot of `id` if it still is that call. `here` as in CallSlot::end.
   bool end_call(MessageId id, std::optional<Error> error, bool here = true) noexcept;
@@ -127,7 +124,9 @@ class Impl final : public CallTableEvents,
   void run_heap_call(InboundCall* call);
   void send_reply(Link& link, const Agreement& agreement, transport::FrameType type,
                   ByteSpan header, const Bytes& payload) noexcept;
-  ReceivedCounters& received() noexcept { return received_; }
+  /// A request whose handler does not run within the event that brought it.
+  void request_running() noexcept { running_requests_.fetch_add(1, std::memory_order_acq_rel); }
+  void request_over() noexcept { running_requests_.fetch_sub(1, std::memory_order_acq_rel); }
   void inbound_ended() noexcept;
   bool draining() const noexcept { return draining_.load(std::memory_order_acquire); }
 
@@ -169,6 +168,7 @@ class Impl final : public CallTableEvents,
 
   // router.cpp
   std::optional<Error> check_spec(const CallSpec& spec) const;
+  OpState& refuse(const CallSpec& spec, Error error);
   OpState& start_counted(CallSpec& spec);
   OpState& begin(CallSpec& spec, CallSlot& slot);
   void route(CallSpec& spec, CallSlot& slot, const Outgoing& outgoing);
@@ -246,7 +246,7 @@ class Impl final : public CallTableEvents,
   CallTable* calls_;
   HandlerTable handlers_;
   std::unique_ptr<Messenger> facade_;
-  ReceivedCounters received_;
+  std::atomic<std::uint64_t> running_requests_{0};
   std::shared_ptr<Link> self_link_;
 
   mutable std::shared_mutex peers_mutex_;

@@ -66,10 +66,10 @@ std::stop_token InboundCall::stop_token() const {
   return stop_->get_token();
 }
 
-void InboundCall::ended(StripedCounter& counter) noexcept {
+void InboundCall::ended(ReceivedEnd end) noexcept {
   if (!request_.system) {
-    if (link_owner_) impl_.received().running.fetch_sub(1, std::memory_order_acq_rel);
-    counter.add();
+    if (link_owner_) impl_.request_over();
+    impl_.calls().ledger().request_ended(link_.account, end);
   }
   if (link_owner_) impl_.inbound_ended();
 }
@@ -77,7 +77,7 @@ void InboundCall::ended(StripedCounter& counter) noexcept {
 bool InboundCall::abandon() noexcept {
   if (!win()) return false;
   link_.leave(*this);
-  ended(impl_.received().abandoned);
+  ended(ReceivedEnd::abandoned);
   std::optional<std::stop_source> stop;
   {
     const std::lock_guard lock(stop_mutex_);
@@ -91,14 +91,14 @@ bool InboundCall::abandon() noexcept {
 void InboundCall::reject(const Error& error) noexcept {
   if (!win()) return;
   send_reply(error, true);
-  ended(impl_.received().rejected);
+  ended(ReceivedEnd::rejected);
 }
 
 void InboundCall::settle(HandlerResult result) noexcept {
   if (!win()) return;
   if (link_owner_) link_.leave(*this);
   send_reply(result, false);
-  ended(result ? impl_.received().succeeded : impl_.received().failed);
+  ended(result ? ReceivedEnd::succeeded : ReceivedEnd::failed);
 }
 
 namespace inbound_call_detail {

@@ -5,7 +5,7 @@
 // Threading: the payload and headers are immutable; settle() may race with cancellation and is decided once.
 #pragma once
 
-#include "fate_counter.hpp"
+#include "ledger.hpp"
 #include "link.hpp"
 #include "protocol.hpp"
 
@@ -68,7 +68,7 @@ class InboundCall {
  private:
   InboundCall(std::shared_ptr<Impl> impl, std::shared_ptr<Link> link, const Handler& handler,
               Request request, Bytes payload);
-  void ended(StripedCounter& counter) noexcept;
+  void ended(ReceivedEnd end) noexcept;
   bool win() noexcept { return !settled_.exchange(true, std::memory_order_acq_rel); }
   void send_reply(const HandlerResult& result, bool rejected) noexcept;
 

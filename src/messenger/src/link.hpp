@@ -5,6 +5,7 @@
 // Threading: `agreement` and `peer` are set on the connection's shard before the link is published; the rest locks.
 #pragma once
 
+#include "call_table.hpp"
 #include "hello.hpp"
 
 #include <velo/messenger/message_id.hpp>
@@ -46,6 +47,12 @@ class Link final : public transport::ConnectionEvents, public std::enable_shared
   Agreement agreement;
   InstanceId peer;  ///< invalid until greeted
   std::atomic<bool> hello_sent{false};
+  /// The peer's in the books; changes once, when the other end says who it is.
+  std::atomic<Account> account{Ledger::others};
+  /// What calls that travel here are marked with.
+  std::uint64_t mark() const noexcept {
+    return LinkMark::of(serial_, account.load(std::memory_order_relaxed));
+  }
 
   std::shared_ptr<const HandlerNames> handlers() const;
   void set_handlers(std::shared_ptr<const HandlerNames> names);

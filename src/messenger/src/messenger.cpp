@@ -29,7 +29,10 @@ Impl::Impl(World& world, ImplOptions options)
 Impl::~Impl() {
   // Ends announced after the links were gone had nobody left to answer them.
   calls_->for_each_live([](CallSlot& slot, std::uint64_t generation) {
-    if (slot.claim(generation)) slot.end(make_error(Errc::shutting_down), false);
+    if (!slot.claim(generation)) return;
+    const bool sent = slot.travels_on.serial() != 0;
+    if (sent) return slot.end_as_unknown(make_error(Errc::shutting_down));
+    slot.end(make_error(Errc::shutting_down), false);
   });
   calls_->orphan();
 }
@@ -41,6 +44,7 @@ Result<void> Impl::start_up() {
   register_system_handlers();
   self_link_ = add_link(make_loopback(shard(0)), false);
   self_link_->peer = self_.instance_id;
+  self_link_->account = calls_->ledger().open(self_.instance_id);
   self_link_->agreement = agree(offer_, offer_);
   self_link_->connection().start(*self_link_);
   for (const auto& transport : transports_) {
@@ -60,35 +64,6 @@ Result<void> Impl::start_up() {
         });
   }
   return {};
-}
-
-Books Impl::books() const {
-  Books books;
-  books.fire = calls_->fates().books(Pattern::fire);
-  books.sync = calls_->fates().books(Pattern::sync);
-  books.unary = calls_->fates().books(Pattern::unary);
-  auto of = [&](Pattern pattern) -> PatternBooks& {
-    if (pattern == Pattern::fire) return books.fire;
-    return pattern == Pattern::sync ? books.sync : books.unary;
-  };
-  calls_->for_each_live([&](CallSlot& slot, std::uint64_t /*generation*/) {
-    if (!slot.system) ++of(slot.pattern).in_flight;
-  });
-  {
-    const std::lock_guard lock(waiting_mutex_);
-    for (const auto& waiting : waiting_) {
-      if (!waiting->claimed() && !waiting->spec.system) ++of(waiting->spec.pattern).in_flight;
-    }
-  }
-  ReceivedBooks& received = books.received;
-  received.requests = received_.requests.sum();
-  received.running = received_.running.load(std::memory_order_relaxed);
-  received.succeeded = received_.succeeded.sum();
-  received.failed = received_.failed.sum();
-  received.rejected = received_.rejected.sum();
-  received.abandoned = received_.abandoned.sum();
-  received.malformed = received_.malformed.sum();
-  return books;
 }
 
 }  // namespace messenger
@@ -147,6 +122,10 @@ Op<void> Messenger::wait_for_handler(const InstanceId& peer, std::string handler
 }
 Op<void> Messenger::shutdown(ShutdownPolicy policy) { return impl_->shutdown(policy); }
 Books Messenger::books() const { return impl_->books(); }
+NodeBooks Messenger::node_books() const { return impl_->node_books(); }
+Op<NodeBooks> Messenger::books_of(const InstanceId& peer, Duration timeout) {
+  return impl_->books_of(peer, timeout);
+}
 
 struct MessengerBuilder::Parts {
   World& world;

@@ -5,7 +5,9 @@
 #include "protocol.hpp"
 
 #include <velo/codec/hex.hpp>
+#include <velo/codec/json.hpp>
 #include <velo/codec/json_value.hpp>
+#include <velo/messenger/fates.hpp>
 #include <velo/transport/framing.hpp>
 
 #include <gtest/gtest.h>
@@ -20,7 +22,6 @@
 #include <vector>
 
 namespace velo::messenger::protocol_doc_test {
-
 using codec::JsonValue;
 
 /// One entry of a `vectors` block: lines "key: value".
@@ -307,6 +308,18 @@ static Kind handlers_kind() {
           }};
 }
 
+static Kind books_kind() {
+  return {[](ByteSpan json) { return codec::from_json<NodeBooks>(as_text(json)).has_value(); },
+          [](ByteSpan json, const JsonValue& fields) {
+            const auto books = codec::from_json<NodeBooks>(as_text(json));
+            EXPECT_EQ(JsonValue::parse(codec::to_json(*books)), fields);
+          },
+          [](const JsonValue& fields) {
+            const auto books = codec::from_json<NodeBooks>(codec::to_json(fields));
+            return copy(Bytes::own(books ? codec::to_json(*books) : std::string()));
+          }};
+}
+
 static const std::map<std::string, Kind>& kinds() {
   static const std::map<std::string, Kind> table = {{"frame", frame_kind()},
                                                     {"request", request_kind()},
@@ -315,13 +328,14 @@ static const std::map<std::string, Kind>& kinds() {
                                                     {"id", id_kind()},
                                                     {"error", error_kind()},
                                                     {"hello_request", hello_kind()},
-                                                    {"handlers_response", handlers_kind()}};
+                                                    {"handlers_response", handlers_kind()},
+                                                    {"books", books_kind()}};
   return table;
 }
 
 static void expect_same(const Vector& vector, const std::vector<std::byte>& got,
                         const std::vector<std::byte>& expected) {
-  const bool json = vector.at("kind").starts_with("h");
+  const bool json = vector.at("kind").find_first_of("hb") == 0;
   if (!json) {
     EXPECT_EQ(codec::to_hex(got), codec::to_hex(expected));
     return;

@@ -34,16 +34,17 @@ std::optional<Error> Impl::check_spec(const CallSpec& spec) const {
 }
 
 OpState& Impl::start(CallSpec& spec) {
-  if (!spec.system) calls_->fates().began(spec.pattern);
+  if (!spec.system) calls_->ledger().began(spec.pattern);
   return start_counted(spec);
 }
 
+OpState& Impl::refuse(const CallSpec& spec, Error error) {
+  if (!spec.system) calls_->ledger().rejected(Ledger::nobody, spec.pattern, error.code());
+  return ended_before_start(world_, std::move(error));
+}
+
 OpState& Impl::start_counted(CallSpec& spec) {
-  auto refuse = [&](Error error) -> OpState& {
-    if (!spec.system) calls_->fates().ended(spec.pattern, Fate::rejected);
-    return ended_before_start(world_, std::move(error));
-  };
-  if (auto error = check_spec(spec)) return refuse(std::move(*error));
+  if (auto error = check_spec(spec)) return refuse(spec, std::move(*error));
   spec.timeout = std::clamp(spec.timeout, Duration::zero(), velo::limits::call_deadline_max);
   Executor* executor = Executor::current();
   const bool on_shard = executor != nullptr && executor == &world_.shard(0);
@@ -52,7 +53,7 @@ OpState& Impl::start_counted(CallSpec& spec) {
   CallSlot* slot = calls_->allocate({spec.pattern, spec.system, deadline});
   if (slot == nullptr) {
     if (spec.await_capacity) return wait_for_capacity(spec);
-    return refuse(make_error(Errc::too_many_calls, "every call slot is taken"));
+    return refuse(spec, make_error(Errc::too_many_calls, "every call slot is taken"));
   }
   note_deadline(deadline);
   return begin(spec, *slot);
@@ -62,6 +63,7 @@ OpState& Impl::begin(CallSpec& spec, CallSlot& slot) {
   const MessageId id = slot.id();
   Outgoing outgoing;
   outgoing.pattern = spec.pattern;
+  outgoing.system = spec.system;
   outgoing.typed = spec.typed;
   outgoing.handler = spec.handler;
   outgoing.payload = &spec.payload;
@@ -148,7 +150,10 @@ void Impl::send_or_enqueue(std::shared_ptr<Peer> peer, CallSlot& slot, const Out
         end_call(id, queued.error());
         return;
       }
-      if (*queued) return;
+      if (*queued) {
+        if (!outgoing.handler.starts_with('_')) calls_->ledger().waited_for_connection();
+        return;
+      }
     }
     if (outgoing.pattern == Pattern::fire && !link->may_have_handler(outgoing.handler)) {
       return check_fire_then_send(std::move(link), slot, outgoing);
@@ -189,15 +194,17 @@ Impl::Transmitted Impl::transmit(Link& link, CallSlot& slot, MessageId id, const
   const std::span<std::byte> out = large.empty() ? std::span<std::byte>(stack) : std::span(large);
   protocol::encode_request(header, out);
   const std::uint64_t generation = id.generation();
+  const std::uint64_t mark = link.mark();
   if (hold == SlotHold::held) {
-    slot.travels_on.set(generation, link.serial());
-  } else if (!slot.travels_on.change(generation, 0, link.serial())) {
+    slot.travels_on.set(generation, mark);
+  } else if (!slot.travels_on.change(generation, 0, mark)) {
     return Transmitted::done;  // the call ended while it waited
   }
   const transport::SendResult sent = link.connection().send(
       transport::OutFrame(transport::FrameType::message, ByteSpan(out).first(size), *body));
   switch (sent.admission) {
     case transport::Admission::accepted:
+      if (!outgoing.system) calls_->ledger().accepted(link.account, outgoing.pattern);
       // The call may have ended inside send(); its slot stays ours until the Op is handed out.
       if (hold == SlotHold::held) slot.stream_end.store(sent.end, std::memory_order_release);
       if (outgoing.pattern != Pattern::fire) return Transmitted::done;
@@ -208,14 +215,16 @@ Impl::Transmitted Impl::transmit(Link& link, CallSlot& slot, MessageId id, const
       }
       return Transmitted::done;
     case transport::Admission::overloaded:
+      (void)slot.travels_on.change(generation, mark, 0);
       end_call(id, make_error(Errc::overloaded, "the connection's queue is full"));
       return Transmitted::done;
     case transport::Admission::too_large:
+      (void)slot.travels_on.change(generation, mark, 0);
       end_call(id, make_error(Errc::too_large, "the request is over the frame limit"));
       return Transmitted::done;
     case transport::Admission::closed: break;
   }
-  (void)slot.travels_on.change(generation, link.serial(), 0);
+  (void)slot.travels_on.change(generation, mark, 0);
   return Transmitted::link_closed;
 }
 
@@ -252,6 +261,13 @@ bool Impl::end_call(MessageId id, std::optional<Error> error, bool here) noexcep
   if (slot == nullptr || !slot->claim(id.generation())) return false;
   slot->end(std::move(error), here);
   return true;
+}
+
+std::optional<std::uint64_t> Impl::written_on(std::uint64_t link_serial) const noexcept {
+  const std::lock_guard lock(links_mutex_);
+  const auto found = links_.find(link_serial);
+  if (found == links_.end()) return std::nullopt;
+  return found->second->connection().written();
 }
 
 void Impl::on_cancelled(MessageId id, std::uint64_t link_serial, Pattern pattern) noexcept {

@@ -52,7 +52,7 @@ void Impl::start_drain_timer(TimePoint at) {
 }
 
 void Impl::check_drained() {
-  if (draining() && received_.running.load(std::memory_order_acquire) == 0) finish_shutdown(true);
+  if (draining() && running_requests_.load(std::memory_order_acquire) == 0) finish_shutdown(true);
 }
 
 void Impl::finish_shutdown(bool in_time) {

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// velo's own handlers: `_hello`, `_cancel` (both need the link they came on), and `_list_handlers`.
+// velo's own handlers: `_hello`, `_cancel` (both need the link they came on), and `_list_handlers`;
+// `_books` is in books.cpp.
 
 #include "impl.hpp"
 
@@ -13,6 +14,7 @@ void Impl::register_system_handlers() {
   own(Handler::unary_handler("_hello", [](Context&) { return Bytes(); }).inline_().build());
   if (extensions_) {
     own(Handler::am_handler("_cancel", [](Context&) {}).inline_().build());
+    register_books_handler();
   }
   own(Handler::unary_handler("_list_handlers",
                              [this](Context&) {
@@ -45,6 +47,7 @@ void Impl::handle_hello(Link& link, const protocol::RequestHeader& header, ByteS
                          make_error(Errc::overloaded, registered.error().to_string()));
     }
     link.peer = info.instance_id;
+    link.account = calls_->ledger().open(link.peer);
   }
   // What our own greeting agreed on holds for a connection that we dialled, and others rely on it.
   if (extensions_ && !link.dialed()) link.agreement = agree(offer_, request->offer);

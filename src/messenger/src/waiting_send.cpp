@@ -18,9 +18,20 @@ WaitingSend::WaitingSend(World& world, CallSpec& from, TimePoint ends_at)
 void WaitingSend::cancel_send() noexcept {
   if (!claim()) return void(stop_.request_stop());
   const std::shared_ptr<WaitingSend> alive = consumer;
-  if (!spec.system) spec.impl->calls().fates().ended(spec.pattern, Fate::cancelled);
+  end_unsent(Fate::cancelled, make_error(Errc::cancelled));
+}
+
+void WaitingSend::end_unsent(Fate fate, Error error) noexcept {
+  Ledger& ledger = spec.impl->calls().ledger();
+  if (!spec.system && fate == Fate::rejected) {
+    ledger.rejected(Ledger::nobody, spec.pattern, error.code());
+  } else if (!spec.system) {
+    ledger.ended(Ledger::nobody, spec.pattern, fate);
+  }
+  error.mark_without_effect();
   Reply ended;
-  ended.error = make_error(Errc::cancelled);
+  ended.fate = fate;
+  ended.error = std::move(error);
   end(std::move(ended));
 }
 
@@ -46,14 +57,13 @@ OpState& Impl::wait_for_capacity(CallSpec& spec) {
       std::erase_if(waiting_, [](const auto& send) { return send->claimed(); });
     }
     if (waiting_.size() >= limits::waiting_sends_max) {
-      if (!spec.system) calls_->fates().ended(spec.pattern, Fate::rejected);
-      return ended_before_start(
-          world_, make_error(Errc::too_many_calls, "the list of waiting sends is full"));
+      return refuse(spec, make_error(Errc::too_many_calls, "the list of waiting sends is full"));
     }
     waiting->consumer = waiting;
     waiting_.push_back(waiting);
     calls_->set_waiting(true);
   }
+  if (!spec.system) calls_->ledger().waited_for_slot();
   if (stop.stop_possible()) waiting->watch_stop(std::move(stop));
   note_deadline(deadline);
   // A slot may have become free before the list said that somebody waits.

@@ -23,7 +23,10 @@ class WaitingSend final : public ReplyState {
   void watch_stop(std::stop_token token) { caller_stop_.emplace(std::move(token), Cancel{this}); }
   /// Wins the right to start or to end this send.
   bool claim() noexcept { return !claimed_.exchange(true, std::memory_order_acq_rel); }
+  static bool is_waiting(const OpState& state) noexcept { return state.kind() == &state_table; }
   bool claimed() const noexcept { return claimed_.load(std::memory_order_acquire); }
+  /// Ends what never got a slot, and counts it. Only after claim() succeeded.
+  void end_unsent(Fate fate, Error error) noexcept;
   void end(Reply ended) noexcept {
     reply = std::move(ended);
     publish(false);

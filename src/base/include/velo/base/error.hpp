@@ -73,6 +73,12 @@ class [[nodiscard]] Error {
   Retry retry() const noexcept { return retry_; }
   const std::string& context() const noexcept { return context_; }
 
+  /// What was asked for is certain not to have been done, not even in part: it may be asked for
+  /// again, of anybody, without being done twice. False where that is not known. Decided where the
+  /// operation ended; never crosses the wire.
+  bool without_effect() const noexcept { return without_effect_; }
+  void mark_without_effect() noexcept { without_effect_ = true; }
+
   /// "room.name: context", for logs and people.
   std::string to_string() const;
 
@@ -87,6 +93,7 @@ class [[nodiscard]] Error {
  private:
   ErrorCode code_;
   Retry retry_;
+  bool without_effect_ = false;
   std::string context_;
 };
 

@@ -64,6 +64,9 @@ class OpState {
   /// nothing needs to be arbitrated.
   void release_done() noexcept { table_->recycle(*this); }
 
+  /// Tells producers' states apart: the same for all states of one kind.
+  const void* kind() const noexcept { return table_; }
+
   /// Where a continuation runs when the attaching thread belongs to no executor; never an I/O
   /// shard.
   Executor& callback_executor() const noexcept { return *callback_executor_; }
@@ -202,6 +205,9 @@ class [[nodiscard]] Op {
     return Awaiter(std::exchange(state_, nullptr), decode_);
   }
 #endif
+
+  /// For producers that can say more of an operation; null once consumed.
+  const OpState* state() const noexcept { return state_; }
 
   /// For adapters with a continuation of their own: gives up the consumer side. The caller
   /// attaches, may cancel until it has taken the result with the Decode, and then calls

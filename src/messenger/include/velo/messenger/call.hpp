@@ -11,6 +11,7 @@
 #include <velo/base/op.hpp>
 #include <velo/base/time.hpp>
 #include <velo/messenger/error.hpp>
+#include <velo/messenger/fates.hpp>
 #include <velo/messenger/headers.hpp>
 #include <velo/messenger/typed_body.hpp>
 
@@ -26,6 +27,15 @@ namespace velo {
 struct Response {
   Bytes payload;
   Headers headers;
+};
+
+/// How a send ended, with what the sender's books say of it.
+template <class R>
+struct Outcome {
+  Result<R> result;
+  SendStatus status;
+
+  Outcome(Result<R> r, SendStatus s) : result(std::move(r)), status(s) {}
 };
 
 namespace messenger {
@@ -58,17 +68,21 @@ struct Reply {
   Bytes payload;
   Bytes headers;  ///< MessagePack map<str,str>, or empty
   bool json = false;
+  Fate fate = Fate::rejected;
+  bool left = false;  ///< a connection took it
 };
 
 /// Starts the call; the state's result is read with take_reply. Never fails otherwise than through
 /// the state.
 OpState& start(CallSpec& spec);
 Reply take_reply(OpState& state);
+SendStatus status_of(const Reply& ended) noexcept;
+/// Nullopt when the state is not one of a send.
+std::optional<SendStatus> status_of(const OpState& state);
 Headers reply_headers(const Reply& reply);
 
 template <class R>
-Result<R> decode_reply(OpState& state) {
-  Reply reply = take_reply(state);
+Result<R> decode_taken(Reply reply) {
   if (reply.error) return std::move(*reply.error);
   if constexpr (std::is_void_v<R>) {
     return {};
@@ -84,7 +98,31 @@ Result<R> decode_reply(OpState& state) {
   }
 }
 
+template <class R>
+Result<R> decode_reply(OpState& state) {
+  return decode_taken<R>(take_reply(state));
+}
+
+template <class R>
+Result<Outcome<R>> decode_outcome(OpState& state) {
+  Reply reply = take_reply(state);
+  const SendStatus status = status_of(reply);
+  return Outcome<R>(decode_taken<R>(std::move(reply)), status);
+}
+
 }  // namespace messenger
+
+/// Where a send that was not consumed yet is: asked of the call's slot now, so that it costs
+/// nothing until then. Nullopt for an Op that no Send returned, and for a consumed one.
+template <class R>
+std::optional<SendStatus> send_status(const Op<R>& op) {
+  const OpState* state = op.state();
+  return state == nullptr ? std::nullopt : messenger::status_of(*state);
+}
+
+/// Whether what the failed send asked for may have been done; false: certainly not, and sending it
+/// again, anywhere, is safe.
+inline bool may_have_been_handled(const Error& error) noexcept { return !error.without_effect(); }
 
 /// `R` is what the Op yields: void (fire, sync), Bytes (unary), or a described type (typed unary).
 template <class R>
@@ -151,6 +189,11 @@ class [[nodiscard]] Send {
   /// its reply. The Op's drop cancels, except for fire, which it only forgets.
   Op<R> send() { return {messenger::start(spec_), &messenger::decode_reply<R>}; }
   Op<R> send_to(const InstanceId& id) { return instance(id).send(); }
+
+  /// As send(), and completes with how the send ended as well; the Op itself does not fail.
+  Op<Outcome<R>> send_for_outcome() {
+    return {messenger::start(spec_), &messenger::decode_outcome<R>};
+  }
 
   /// As send(), with the response headers.
   Op<Response> send_for_response()

@@ -24,6 +24,9 @@ constexpr std::size_t running_requests_per_connection_max = 65'536;
 /// Registered peers and handlers. More: velo::Errc::overloaded.
 constexpr std::size_t peers_max = 65'536;
 constexpr std::size_t handlers_max = 65'536;
+/// Peers with an account of their own in the books (some hundred bytes each, kept until the
+/// messenger ends). The traffic of all further ones is counted together.
+constexpr std::size_t book_accounts_max = 4'094;
 /// A dialled peer that has not answered `_hello` by then failed; what waits for it ends as
 /// Errc::not_sent.
 constexpr Duration hello_timeout = std::chrono::seconds(5);

@@ -88,7 +88,14 @@ class Messenger {
   /// velo::Errc::deadline_exceeded when handlers were still running.
   Op<void> shutdown(ShutdownPolicy policy = ShutdownPolicy());
 
+  /// What this messenger has counted of its sends and of the requests it received.
   Books books() const;
+  /// The same with an account for each peer. Costs a pass over the accounts and the calls in
+  /// flight.
+  NodeBooks node_books() const;
+  /// What the peer has counted: its handler `_books`. Errc::unknown_handler when it has none.
+  Op<NodeBooks> books_of(const InstanceId& peer,
+                         Duration timeout = messenger::limits::hello_timeout);
 
  private:
   std::shared_ptr<messenger::Impl> impl_;
