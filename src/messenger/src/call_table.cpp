@@ -95,8 +95,7 @@ SendStatus CallSlot::status() const noexcept {
   status.may_have_been_handled = true;
   const std::uint64_t end = stream_end.load(std::memory_order_acquire);
   const auto events = table_of_.events_.lock();
-  const auto written = events ? events->written_on(serial) : std::nullopt;
-  if (end != 0 && written && end <= *written) status.stage = SendStage::written;
+  if (events && events->written_on(serial, end)) status.stage = SendStage::written;
   return status;
 }
 

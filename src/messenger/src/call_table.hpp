@@ -37,8 +37,8 @@ class CallTableEvents {
   virtual void on_cancelled(MessageId id, std::uint64_t link_serial, Pattern pattern) noexcept = 0;
   /// A slot became free while sends wait for one.
   virtual void on_capacity() noexcept = 0;
-  /// Up to where the connection's stream is written; nullopt when it is gone.
-  virtual std::optional<std::uint64_t> written_on(std::uint64_t link_serial) const noexcept = 0;
+  /// Whether the connection has written its stream up to `end`, or all of it if `end` is 0.
+  virtual bool written_on(std::uint64_t link_serial, std::uint64_t end) const noexcept = 0;
 
  protected:
   ~CallTableEvents() = default;

@@ -75,7 +75,7 @@ class Impl final : public CallTableEvents,
   OpState& start(CallSpec& spec);
   /// Takes a waiting send's place in the queue, or fails it; see WaitingSend.
   void on_capacity() noexcept override;
-  std::optional<std::uint64_t> written_on(std::uint64_t link_serial) const noexcept override;
+  bool written_on(std::uint64_t link_serial, std::uint64_t end) const noexcept override;
   void on_cancelled(MessageId id, std::uint64_t link_serial, Pattern pattern) noexcept override;
   /// Ends the slot of `id` if it still is that call. `here` as in CallSlot::end.
   bool end_call(MessageId id, std::optional<Error> error, bool here = true) noexcept;
@@ -174,9 +174,16 @@ class Impl final : public CallTableEvents,
   void route(CallSpec& spec, CallSlot& slot, const Outgoing& outgoing);
   Link* ready_link_here(const InstanceId& id) noexcept;
   void send_or_enqueue(std::shared_ptr<Peer> peer, CallSlot& slot, const Outgoing& outgoing);
-  void check_fire_then_send(std::shared_ptr<Link> link, CallSlot& slot, const Outgoing& outgoing);
   OpState& wait_for_capacity(CallSpec& spec);
   void run_waiting();
+
+  // unlisted_fire.cpp
+  /// False: `link` is no longer the peer's; look again.
+  bool hold_for_list(const std::shared_ptr<Peer>& peer, const std::shared_ptr<Link>& link,
+                     PendingSend& send);
+  void ask_held(const std::shared_ptr<Peer>& peer, const std::shared_ptr<Link>& link);
+  void on_held_answer(const std::shared_ptr<Peer>& peer, const std::shared_ptr<Link>& link,
+                      Result<Bytes> reply);
 
   // peers.cpp
   Result<std::shared_ptr<Peer>> peer_for(const CallSpec& spec);

@@ -47,6 +47,8 @@ class Link final : public transport::ConnectionEvents, public std::enable_shared
   Agreement agreement;
   InstanceId peer;  ///< invalid until greeted
   std::atomic<bool> hello_sent{false};
+  /// A send waits until the peer told its handlers; all others queue behind it (Peer::asking).
+  std::atomic<bool> held{false};
   /// The peer's in the books; changes once, when the other end says who it is.
   std::atomic<Account> account{Ledger::others};
   /// What calls that travel here are marked with.

@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 // Peer: how one other instance is reached: its addresses, the one outgoing connection, and what
 // waits for that connection. States: idle (dial on demand) -> resolving (no address yet) -> dialing
-// (connect and greet) -> ready; back to idle when that breaks after it lived, else to pausing,
-// which ends (reconnect.cpp) in the next attempt if somebody waits for it, or in idle.
+// (connect and greet) -> ready <-> asking (unlisted_fire.cpp); back to idle when that breaks after
+// it lived, else to pausing, which ends (reconnect.cpp) in the next attempt if somebody waits for
+// it, or in idle.
 // Threading: everything under `mutex`; nothing is sent while it is held.
 #pragma once
 
@@ -27,6 +28,7 @@ namespace velo::messenger {
 struct PendingSend {
   MessageId id;  ///< the slot, for requests
   bool is_reply = false;
+  bool asked = false;  ///< it waits, and the peer was asked for its handlers meanwhile
   transport::FrameType reply_type = transport::FrameType::response;
   Bytes reply_header;
   Pattern pattern = Pattern::fire;
@@ -42,7 +44,7 @@ struct PendingSend {
 };
 
 struct Peer {
-  enum class State : std::uint8_t { idle, resolving, dialing, ready, pausing };
+  enum class State : std::uint8_t { idle, resolving, dialing, ready, asking, pausing };
   struct Pause;
   /// Which attempt begins, and whether with asking discovery.
   struct Start {
@@ -74,6 +76,7 @@ struct Peer {
   std::shared_ptr<Link> link;  ///< set while greeting and ready
   std::deque<PendingSend> pending;
   std::size_t pending_bytes = 0;
+  bool asking = false;  ///< the peer was asked for its handlers, and did not answer yet
   Backoff backoff;
   TimePoint ready_since;
   bool dialled = false;  ///< the attempt under way has tried an address

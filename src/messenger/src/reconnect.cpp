@@ -123,22 +123,27 @@ void Impl::link_lost(const std::shared_ptr<Peer>& peer, const Link& link) {
   const TimePoint now = world_.clock().now();
   std::uint64_t attempt = 0;
   Duration pause{};
+  std::optional<Peer::Start> start;
   {
     const std::lock_guard lock(peer->mutex);
     // While greeting, on_greeted() hears of it through its own call.
-    if (peer->link.get() != &link || peer->state != Peer::State::ready) return;
+    const bool up = peer->state == Peer::State::ready || peer->state == Peer::State::asking;
+    if (peer->link.get() != &link || !up) return;
     peer->link = nullptr;
     if (now - peer->ready_since >= limits::connection_lived_min ||
         stopped_.load(std::memory_order_acquire)) {
       peer->backoff.reset();
       peer->state = Peer::State::idle;
-      return;
+      if (peer->pending.empty()) return;
+      start = peer->begin_attempt();
+    } else {
+      // One that greets and breaks, again and again, is no better than one that cannot be reached.
+      pause = peer->backoff.failed(world_.random().next());
+      peer->state = Peer::State::pausing;
+      attempt = peer->attempt;
     }
-    // One that greets and breaks, again and again, is no better than one that cannot be reached.
-    pause = peer->backoff.failed(world_.random().next());
-    peer->state = Peer::State::pausing;
-    attempt = peer->attempt;
   }
+  if (start) return start_attempt(peer, *start);
   start_pause(peer, attempt, now + pause);
 }
 

@@ -114,10 +114,9 @@ void Impl::route(CallSpec& spec, CallSlot& slot, const Outgoing& outgoing) {
     return;
   }
   // A shard's own links need neither lock nor reference: they are closed on this thread only.
-  if (Link* link = spec.has_instance ? ready_link_here(spec.instance) : nullptr) {
-    if (outgoing.pattern == Pattern::fire && !link->may_have_handler(outgoing.handler)) {
-      return check_fire_then_send(link->self(), slot, outgoing);
-    }
+  Link* link = spec.has_instance ? ready_link_here(spec.instance) : nullptr;
+  if (link != nullptr && !link->held.load(std::memory_order_acquire) &&
+      (outgoing.pattern != Pattern::fire || link->may_have_handler(outgoing.handler))) {
     if (transmit(*link, slot, id, outgoing, SlotHold::held) == Transmitted::done) return;
   }
   auto peer = peer_for(spec);
@@ -141,10 +140,18 @@ void Impl::send_or_enqueue(std::shared_ptr<Peer> peer, CallSlot& slot, const Out
       const std::lock_guard lock(peer->mutex);
       if (peer->state == Peer::State::ready) link = peer->link;
     }
-    if (!link) {
+    const bool unlisted = link != nullptr && outgoing.pattern == Pattern::fire &&
+                          !link->may_have_handler(outgoing.handler);
+    if (!link || unlisted) {
       send.handler = std::string(outgoing.handler);
       send.headers = Bytes::copy(outgoing.headers);
       send.payload = *outgoing.payload;
+    }
+    if (unlisted) {
+      if (hold_for_list(peer, link, send)) return;
+      continue;
+    }
+    if (!link) {
       const auto queued = enqueue(peer, send, &link);
       if (!queued) {
         end_call(id, queued.error());
@@ -155,9 +162,7 @@ void Impl::send_or_enqueue(std::shared_ptr<Peer> peer, CallSlot& slot, const Out
         return;
       }
     }
-    if (outgoing.pattern == Pattern::fire && !link->may_have_handler(outgoing.handler)) {
-      return check_fire_then_send(std::move(link), slot, outgoing);
-    }
+    if (outgoing.pattern == Pattern::fire && !link->may_have_handler(outgoing.handler)) continue;
     if (transmit(*link, slot, id, outgoing, SlotHold::held) == Transmitted::done) return;
     link_lost(peer, *link);
   }
@@ -228,34 +233,6 @@ Impl::Transmitted Impl::transmit(Link& link, CallSlot& slot, MessageId id, const
   return Transmitted::link_closed;
 }
 
-void Impl::check_fire_then_send(std::shared_ptr<Link> link, CallSlot& slot,
-                                const Outgoing& outgoing) {
-  // Nobody answers fire-and-forget: a name the peer did not list is asked for before it is lost in
-  // silence.
-  PendingSend send;
-  send.id = slot.id();
-  send.pattern = outgoing.pattern;
-  send.typed = outgoing.typed;
-  send.handler = std::string(outgoing.handler);
-  send.headers = Bytes::copy(outgoing.headers);
-  send.payload = *outgoing.payload;
-  const InstanceId peer = link->peer;
-  ask_for_handlers(peer, limits::hello_timeout)
-      .then(link->connection().shard(), [impl = shared_from_this(), link, send = std::move(send)](
-                                            Result<std::vector<std::string>> names) mutable {
-        if (!names) {
-          impl->end_call(send.id, make_error(Errc::not_sent, names.error().to_string()));
-          return;
-        }
-        if (!link->may_have_handler(send.handler)) {
-          impl->end_call(send.id, make_error(Errc::unknown_handler,
-                                             "the peer has no handler \"" + send.handler + "\""));
-          return;
-        }
-        impl->send_pending(*link, send);
-      });
-}
-
 bool Impl::end_call(MessageId id, std::optional<Error> error, bool here) noexcept {
   CallSlot* slot = calls_->find(id.slot());
   if (slot == nullptr || !slot->claim(id.generation())) return false;
@@ -263,11 +240,12 @@ bool Impl::end_call(MessageId id, std::optional<Error> error, bool here) noexcep
   return true;
 }
 
-std::optional<std::uint64_t> Impl::written_on(std::uint64_t link_serial) const noexcept {
+bool Impl::written_on(std::uint64_t link_serial, std::uint64_t end) const noexcept {
   const std::lock_guard lock(links_mutex_);
   const auto found = links_.find(link_serial);
-  if (found == links_.end()) return std::nullopt;
-  return found->second->connection().written();
+  if (found == links_.end()) return false;
+  const transport::Connection& connection = found->second->connection();
+  return end != 0 ? connection.written() >= end : connection.queued() == 0;
 }
 
 void Impl::on_cancelled(MessageId id, std::uint64_t link_serial, Pattern pattern) noexcept {
