@@ -22,6 +22,17 @@ RUNS = {
             ],
         )
     ],
+    "broadcast": [
+        (
+            [],
+            [
+                "answer: ant",
+                r"rejected: messenger\.not_sent, it may have been handled: no",
+                "answer: cat",
+                "at least one answered: yes",
+            ],
+        )
+    ],
     "unary": [([], [r"HELLO! \(5 bytes\)", "LATER", "ONE TWO THREE ?"])],
     "typed_unary": [
         (

@@ -110,6 +110,16 @@ Send<Bytes> Messenger::unary(std::string_view handler) {
   return {*impl_, messenger::Pattern::unary, false, handler};
 }
 
+Broadcast<Bytes> Messenger::broadcast(std::string_view handler) {
+  return {*impl_, messenger::Pattern::unary, false, handler};
+}
+Broadcast<void> Messenger::broadcast_sync(std::string_view handler) {
+  return {*impl_, messenger::Pattern::sync, false, handler};
+}
+Broadcast<void> Messenger::broadcast_send(std::string_view handler) {
+  return {*impl_, messenger::Pattern::fire, false, handler};
+}
+
 Op<std::vector<std::string>> Messenger::available_handlers(const InstanceId& peer) {
   return impl_->query_handlers(peer, true);
 }

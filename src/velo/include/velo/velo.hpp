@@ -82,6 +82,18 @@ class Velo {
     return messenger_->typed_unary<R>(handler);
   }
 
+  Broadcast<Bytes> broadcast(std::string_view handler) { return messenger_->broadcast(handler); }
+  Broadcast<void> broadcast_sync(std::string_view handler) {
+    return messenger_->broadcast_sync(handler);
+  }
+  Broadcast<void> broadcast_send(std::string_view handler) {
+    return messenger_->broadcast_send(handler);
+  }
+  template <class R>
+  Broadcast<R> typed_broadcast(std::string_view handler) {
+    return messenger_->typed_broadcast<R>(handler);
+  }
+
   Op<std::vector<std::string>> available_handlers(const InstanceId& peer) {
     return messenger_->available_handlers(peer);
   }
@@ -96,6 +108,8 @@ class Velo {
     return messenger_->shutdown(policy);
   }
   Books books() const { return messenger_->books(); }
+  NodeBooks node_books() const { return messenger_->node_books(); }
+  Op<NodeBooks> books_of(const InstanceId& peer) { return messenger_->books_of(peer); }
 
  private:
   std::unique_ptr<RealWorld> owned_world_;

@@ -27,6 +27,10 @@ constexpr std::size_t handlers_max = 65'536;
 /// Peers with an account of their own in the books (some hundred bytes each, kept until the
 /// messenger ends). The traffic of all further ones is counted together.
 constexpr std::size_t book_accounts_max = 4'094;
+/// Targets of one broadcast. More: velo::Errc::overloaded, and nothing is sent.
+constexpr std::size_t broadcast_targets_max = 65'536;
+/// Sends of one broadcast in flight at once, unless it says otherwise. The others wait.
+constexpr std::size_t broadcast_concurrent_default = 1'024;
 /// A dialled peer that has not answered `_hello` by then failed; what waits for it ends as
 /// Errc::not_sent.
 constexpr Duration hello_timeout = std::chrono::seconds(5);

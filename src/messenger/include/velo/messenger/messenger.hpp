@@ -9,6 +9,7 @@
 #include <velo/base/op.hpp>
 #include <velo/base/world.hpp>
 #include <velo/discovery/discovery.hpp>
+#include <velo/messenger/broadcast.hpp>
 #include <velo/messenger/call.hpp>
 #include <velo/messenger/context.hpp>
 #include <velo/messenger/fates.hpp>
@@ -73,6 +74,16 @@ class Messenger {
   template <class R>
   Send<R> typed_unary(std::string_view handler) {
     return Send<R>(*impl_, messenger::Pattern::unary, true, handler);
+  }
+
+  /// One message to many, and all their answers.
+  Broadcast<Bytes> broadcast(std::string_view handler);
+  /// The same as am_sync() and as am_send() to each.
+  Broadcast<void> broadcast_sync(std::string_view handler);
+  Broadcast<void> broadcast_send(std::string_view handler);
+  template <class R>
+  Broadcast<R> typed_broadcast(std::string_view handler) {
+    return Broadcast<R>(*impl_, messenger::Pattern::unary, true, handler);
   }
 
   /// The peer's handlers as told at greeting; asks it when not known yet.
