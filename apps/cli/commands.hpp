@@ -14,6 +14,7 @@
 #include <functional>
 #include <optional>
 #include <string>
+#include <vector>
 
 namespace CLI {  // NOLINT(readability-identifier-naming): as that library calls it
 class App;
@@ -37,9 +38,12 @@ struct Rendezvous {
 
 struct InfoOptions {
   Rendezvous where;
-  std::string instance;  ///< a prefix; empty: all
+  std::vector<std::string> instances;  ///< prefixes; empty: all
+  bool balance = false;
 };
 int run_info(const Globals& globals, const InfoOptions& options);
+/// The part of run_info() that compares books.
+int run_balance(const Globals& globals, const InfoOptions& options);
 
 struct HandlersOptions {
   Rendezvous where;

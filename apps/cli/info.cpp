@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// `velo info`: this build and this host; with --discovery, who is announced there.
+// `velo info`: this build and this host; with --discovery, who is announced there. --balance: see
+// info_balance.cpp.
 
 #include "client.hpp"
 #include "commands.hpp"
@@ -8,6 +9,8 @@
 #include <velo/velo.hpp>
 
 #include <fmt/format.h>
+
+#include <algorithm>
 
 namespace velo::cli {
 
@@ -112,15 +115,19 @@ static int show_peers(const Globals& globals, const InfoOptions& options) {
   for (const PeerInfo& peer : *peers) {
     PeerShown row;
     row.instance_id = peer.instance_id.to_string();
-    if (!row.instance_id.starts_with(options.instance)) continue;
+    const bool wanted = options.instances.empty() ||
+                        std::any_of(options.instances.begin(), options.instances.end(),
+                                    [&](const auto& p) { return row.instance_id.starts_with(p); });
+    if (!wanted) continue;
     row.worker_id = peer.worker_id().to_string();
     for (const auto& [key, entry] : peer.address) row.transports.push_back(key);
     shown.push_back(std::move(row));
   }
-  if (shown.empty() && !options.instance.empty()) {
-    return fail(exit_unreachable,
-                fmt::format("no announced peer starts with '{}'", options.instance),
-                "leave the id out to list everybody");
+  if (shown.empty() && !options.instances.empty()) {
+    return fail(
+        exit_unreachable,
+        fmt::format("no announced peer starts with '{}'", fmt::join(options.instances, "' or '")),
+        "leave the id out to list everybody");
   }
   if (globals.output == OutputFormat::json) {
     print_line(to_json(shown));
@@ -138,8 +145,9 @@ static int show_peers(const Globals& globals, const InfoOptions& options) {
 }  // namespace info_detail
 
 int run_info(const Globals& globals, const InfoOptions& options) {
+  if (options.balance) return run_balance(globals, options);
   if (options.where.directory.empty()) {
-    if (!options.instance.empty()) {
+    if (!options.instances.empty()) {
       return fail(exit_usage, "an instance can only be looked up somewhere",
                   "add --discovery DIR, the folder in which the peers announce themselves");
     }

@@ -52,9 +52,12 @@ static CLI::App* command(CLI::App& app, const std::string& name, const std::stri
 static void add_info(CLI::App& app, Globals& globals) {
   auto options = std::make_shared<InfoOptions>();
   CLI::App* sub = command(app, "info", "This build and host; with --discovery, who is announced",
-                          "  velo info -o json\n  velo info --discovery /run/myapp");
+                          "  velo info -o json\n  velo info --discovery /run/myapp\n"
+                          "  velo info --discovery /run/myapp --balance 3f2a 91c0");
   rendezvous_options(sub, options->where, false);
-  sub->add_option("INSTANCE", options->instance, "First digits of an instance id");
+  sub->add_option("INSTANCE", options->instances, "First digits of instance ids");
+  sub->add_flag("--balance", options->balance,
+                "Compare what these nodes say they sent and received; 1 when it does not add up");
   sub->callback([&globals, options] {
     globals.action = [&globals, options] { return run_info(globals, *options); };
   });

@@ -104,6 +104,23 @@ class Calls(ProgramTest):
         self.assertEqual(peers[0]["transports"], [self.transport])
         self.assertEqual(self.run_json("info", "-d", self.folder, self.id[:4]), peers)
 
+    def test_the_books_of_nodes_are_compared(self):
+        _, other = self.serve()
+        for _ in range(3):
+            self.assertEqual(self.call("echo", "--raw", "x", "--peer", self.id[:8])[0], 0)
+        shown = self.run_json("info", "-d", self.folder, "--balance")
+        self.assertEqual((shown["balanced"], shown["complaints"]), (True, []))
+        self.assertEqual(sorted(node["instance"] for node in shown["nodes"]), sorted([self.id, other]))
+        asked = next(node for node in shown["nodes"] if node["instance"] == self.id)
+        self.assertEqual(asked["totals"]["received"]["succeeded"], 3)
+        self.assertEqual(len(asked["peers"]), 3)
+        code, out, _ = self.run_velo("info", "-d", self.folder, "--balance", self.id[:8])
+        self.assertEqual(code, 0)
+        self.assertIn("balanced", out)
+        self.assertRegex(out, r"RECEIVER +RECEIVED")
+        self.assert_fails(3, "no announced peer", "info", "-d", self.folder, "--balance", "nobody")
+        self.assert_fails(2, "where they are found", "info", "--balance")
+
     def test_handlers_are_listed_velos_own_marked(self):
         handlers = self.run_json("handlers", "-d", self.folder, "--peer", self.id[:8])
         self.assertEqual([h["name"] for h in handlers if not h["system"]], ["add", "echo", "notify"])

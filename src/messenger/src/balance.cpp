@@ -12,30 +12,58 @@ constexpr std::array<const char*, 3> pattern_names = {"fire", "sync", "unary"};
 
 static std::string short_id(const InstanceId& id) { return id.to_string().substr(0, 8); }
 
-static void check_totals(const NodeBooks& node, std::vector<std::string>& complaints) {
-  const std::array<const PatternBooks*, 3> patterns = {&node.totals.fire, &node.totals.sync,
-                                                       &node.totals.unary};
-  std::uint64_t rejected = 0;
-  for (std::size_t p = 0; p < patterns.size(); ++p) {
-    const PatternBooks& books = *patterns[p];
-    rejected += books[Fate::rejected];
-    if (books.balanced()) continue;
-    complaints.push_back(fmt::format("{}: {} {} sends, but {} in flight and {} ended",
-                                     short_id(node.instance), books.sent, pattern_names[p],
-                                     books.in_flight, books.ended()));
-  }
+/// One node's books, three times.
+struct Samples {
+  const NodeBooks& before;
+  const NodeBooks& now;
+  const NodeBooks& after;
+};
+
+static std::array<const PatternBooks*, 3> patterns_of(const NodeBooks& node) {
+  return {&node.totals.fire, &node.totals.sync, &node.totals.unary};
+}
+
+/// A sum is read number by number, so it may be off by what moved while it was read.
+static bool near(std::uint64_t a, std::uint64_t b, std::uint64_t moved) {
+  return (a > b ? a - b : b - a) <= moved;
+}
+
+static std::uint64_t received_over(const ReceivedBooks& books) {
+  return books.succeeded + books.failed + books.rejected + books.abandoned;
+}
+
+static std::uint64_t reasons_of(const NodeBooks& node) {
   std::uint64_t reasons = 0;
   for (const auto& [code, count] : node.totals.rejected_by) reasons += count;
-  if (reasons != rejected) {
-    complaints.push_back(fmt::format("{}: {} sends rejected, but {} reasons counted",
-                                     short_id(node.instance), rejected, reasons));
+  return reasons;
+}
+
+static void check_totals(const Samples& node, std::vector<std::string>& complaints) {
+  const std::string name = short_id(node.now.instance);
+  std::uint64_t rejected = 0;
+  for (std::size_t p = 0; p < pattern_names.size(); ++p) {
+    const PatternBooks& first = *patterns_of(node.before)[p];
+    const PatternBooks& books = *patterns_of(node.now)[p];
+    const PatternBooks& last = *patterns_of(node.after)[p];
+    rejected += books[Fate::rejected];
+    const std::uint64_t moved = last.sent - first.sent + last.ended() - first.ended();
+    if (near(books.sent, books.in_flight + books.ended(), moved)) continue;
+    complaints.push_back(fmt::format("{}: {} {} sends, but {} in flight and {} ended", name,
+                                     books.sent, pattern_names[p], books.in_flight, books.ended()));
   }
-  const ReceivedBooks& received = node.totals.received;
-  if (!received.balanced()) {
+  const std::uint64_t reasons = reasons_of(node.now);
+  if (!near(reasons, rejected, reasons_of(node.after) - reasons_of(node.before))) {
     complaints.push_back(
-        fmt::format("{}: {} requests received, but {} running and {} over", short_id(node.instance),
-                    received.requests, received.running,
-                    received.succeeded + received.failed + received.rejected + received.abandoned));
+        fmt::format("{}: {} sends rejected, but {} reasons counted", name, rejected, reasons));
+  }
+  const ReceivedBooks& first = node.before.totals.received;
+  const ReceivedBooks& books = node.now.totals.received;
+  const ReceivedBooks& last = node.after.totals.received;
+  const std::uint64_t moved =
+      last.requests - first.requests + received_over(last) - received_over(first);
+  if (!near(books.requests, books.running + received_over(books), moved)) {
+    complaints.push_back(fmt::format("{}: {} requests received, but {} running and {} over", name,
+                                     books.requests, books.running, received_over(books)));
   }
 }
 
@@ -44,21 +72,24 @@ static bool has_account(const NodeBooks& node, const InstanceId& other) {
   return node.with(other) != nullptr || node.with(InstanceId()) == nullptr;
 }
 
-static Flow flow_of(const NodeBooks& sender, const NodeBooks& receiver) {
+/// What must have arrived as the sender had it before, what can have as it had it after.
+static Flow flow_of(const Samples& sender, const Samples& receiver) {
   Flow flow;
-  flow.sender = sender.instance;
-  flow.receiver = receiver.instance;
-  flow.known = has_account(sender, receiver.instance) && has_account(receiver, sender.instance);
-  if (const PeerBooks* sent = sender.with(receiver.instance)) {
+  flow.sender = sender.now.instance;
+  flow.receiver = receiver.now.instance;
+  flow.known = has_account(sender.now, flow.receiver) && has_account(receiver.now, flow.sender);
+  if (const PeerBooks* sent = sender.after.with(flow.receiver)) {
     flow.sends = {sent->fire, sent->sync, sent->unary};
     flow.unbroken = sent->closed == 0;
   }
-  if (const PeerBooks* got = receiver.with(sender.instance)) {
-    flow.received = got->requests;
-    flow.unbroken = flow.unbroken && got->closed == 0;
+  if (const PeerBooks* closing = receiver.after.with(flow.sender)) {
+    flow.unbroken = flow.unbroken && closing->closed == 0;
   }
-  flow.at_least = {flow.unbroken ? flow.sends[0][Fate::written] : 0, flow.sends[1].certain(),
-                   flow.sends[2].certain()};
+  if (const PeerBooks* got = receiver.now.with(flow.sender)) flow.received = got->requests;
+  if (const PeerBooks* sent = sender.before.with(flow.receiver)) {
+    flow.at_least = {flow.unbroken ? sent->fire[Fate::written] : 0, sent->sync.certain(),
+                     sent->unary.certain()};
+  }
   return flow;
 }
 
@@ -76,20 +107,33 @@ static void check_flow(const Flow& flow, Moving moving, std::vector<std::string>
   }
 }
 
-}  // namespace balance_detail
-
-Balance compare(std::span<const NodeBooks> nodes, Moving moving) {
+static Balance compare(std::span<const NodeBooks> before, std::span<const NodeBooks> now,
+                       std::span<const NodeBooks> after, Moving moving) {
   Balance balance;
-  for (const NodeBooks& node : nodes) balance_detail::check_totals(node, balance.complaints);
-  for (const NodeBooks& sender : nodes) {
-    for (const NodeBooks& receiver : nodes) {
-      Flow flow = balance_detail::flow_of(sender, receiver);
-      if (flow.known) balance_detail::check_flow(flow, moving, balance.complaints);
+  std::vector<Samples> nodes;
+  nodes.reserve(now.size());
+  for (std::size_t i = 0; i < now.size(); ++i) nodes.push_back({before[i], now[i], after[i]});
+  for (const Samples& node : nodes) check_totals(node, balance.complaints);
+  for (const Samples& sender : nodes) {
+    for (const Samples& receiver : nodes) {
+      const Flow flow = flow_of(sender, receiver);
+      if (flow.known) check_flow(flow, moving, balance.complaints);
       const bool any = flow.accepted() + flow.received[0] + flow.received[1] + flow.received[2] > 0;
       if (any) balance.flows.push_back(flow);
     }
   }
   return balance;
+}
+
+}  // namespace balance_detail
+
+Balance compare(std::span<const NodeBooks> nodes, Moving moving) {
+  return balance_detail::compare(nodes, nodes, nodes, moving);
+}
+
+Balance compare(std::span<const NodeBooks> before, std::span<const NodeBooks> now,
+                std::span<const NodeBooks> after) {
+  return balance_detail::compare(before, now, after, Moving::maybe);
 }
 
 }  // namespace velo::messenger

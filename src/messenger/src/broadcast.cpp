@@ -23,9 +23,9 @@ static Reply ended_unsent(Fate fate, Error error) {
 }
 
 /// One broadcast under way. Lives until its last send has ended.
+// why: the continuations of its sends keep it.
 class Gathering final : public std::enable_shared_from_this<Gathering> {
  public:
-  // why: the continuations of its sends keep it.
   explicit Gathering(BroadcastSpec from)
       : spec_(std::move(from)),
         impl_(spec_.call.impl->shared_from_this()),

@@ -40,9 +40,12 @@ enum class Moving : std::uint8_t {
   no      ///< nothing is under way: what an unbroken connection took has arrived
 };
 
-/// Checks each node's own sums and each direction between two of them (a node to itself too). Books
-/// of nodes at work are never from one instant: a complaint counts only when asking again, later,
-/// still finds it.
+/// Checks each node's own sums and each direction between two of them (a node to itself too).
+/// `nodes` are of one instant, or nothing moves.
 Balance compare(std::span<const NodeBooks> nodes, Moving moving = Moving::maybe);
+/// For nodes at work: the books of the same nodes in the same order, three times, each time read
+/// after the time before had been read in full. What moved meanwhile is no complaint.
+Balance compare(std::span<const NodeBooks> before, std::span<const NodeBooks> now,
+                std::span<const NodeBooks> after);
 
 }  // namespace velo::messenger
