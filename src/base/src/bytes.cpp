@@ -2,18 +2,49 @@
 // Blocks behind Bytes: contents in line, or owned by a container.
 
 #include <velo/base/bytes.hpp>
+#include <velo/base/op.hpp>
 
+#include <array>
 #include <new>
+#include <utility>
 
 namespace velo {
+namespace bytes_detail {
+
+using base_detail::Block;
+
+/// Small contents live in the thread's pool of nodes: a message that is kept costs no allocation.
+constexpr std::size_t pooled_class_bytes = 64;
+constexpr std::size_t pooled_classes = 8;
+
+template <std::size_t Class>
+static void destroy_pooled(Block* block) noexcept {
+  block->~Block();
+  base_detail::free_node(block, (Class + 1) * pooled_class_bytes);
+}
+
+static void destroy_allocated(Block* block) noexcept {
+  block->~Block();
+  ::operator delete(static_cast<void*>(block));
+}
+
+template <std::size_t... Class>
+static constexpr auto destroyers_of(std::index_sequence<Class...>) {
+  return std::array{&destroy_pooled<Class>...};
+}
+static constexpr auto destroyers = destroyers_of(std::make_index_sequence<pooled_classes>());
+
+}  // namespace bytes_detail
+
 namespace base_detail {
 
 Block* new_inline_block(std::size_t size) {
-  void* memory = ::operator new(sizeof(Block) + size);
-  return new (memory) Block([](Block* block) noexcept {
-    block->~Block();
-    ::operator delete(static_cast<void*>(block));
-  });
+  const std::size_t whole = sizeof(Block) + size;
+  const std::size_t index = (whole - 1) / bytes_detail::pooled_class_bytes;
+  if (index >= bytes_detail::pooled_classes) {
+    return new (::operator new(whole)) Block(&bytes_detail::destroy_allocated);
+  }
+  return new (allocate_node(whole)) Block(bytes_detail::destroyers[index]);
 }
 
 std::byte* inline_contents(Block* block) noexcept {

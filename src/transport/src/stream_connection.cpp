@@ -15,6 +15,9 @@ namespace stream_connection_detail {
 /// A connection with more to read than this lets the shard's other connections have their turn
 /// first.
 constexpr std::size_t read_turn_bytes_max = std::size_t{1} << 20;
+/// While this many frames were handled, more have probably arrived: to look costs less than to be
+/// woken for them, and what they are answered with goes out in the same write.
+constexpr std::uint32_t burst_frames_min = 16;
 /// After writing failed, this many turns are read for what the peer had sent before it went away.
 constexpr int last_turns_max = 16;
 
@@ -82,7 +85,9 @@ void StreamConnection::on_readable() {
 }
 
 bool StreamConnection::read_turn() {
-  const auto deliver = [this](const InFrame& frame) {
+  std::uint32_t frames = 0;
+  const auto deliver = [this, &frames](const InFrame& frame) {
+    ++frames;
     events_->on_frame(*this, frame);
     return !ended_.load(std::memory_order_relaxed);
   };
@@ -90,6 +95,7 @@ bool StreamConnection::read_turn() {
   reader_.begin(scratch_.span());
   while (!ended_.load(std::memory_order_relaxed)) {
     const std::span<std::byte> space = reader_.space();
+    frames = 0;
     const IoResult result = stream_->try_read(space);
     if (result.status != IoResult::Status::ok) {
       if (result.status == IoResult::Status::end) {
@@ -104,7 +110,7 @@ bool StreamConnection::read_turn() {
       end(make_error(fault), Ending::now);
       break;
     }
-    if (result.bytes < space.size()) break;
+    if (result.bytes < space.size() && frames < stream_connection_detail::burst_frames_min) break;
     if (result.bytes >= left) {
       reader_.park();
       return true;

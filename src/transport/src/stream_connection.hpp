@@ -148,6 +148,9 @@ class StreamConnection final : public Connection, private StreamEvents {
   // Owned by the shard.
   FrameReader reader_;
   bool corked_ = false;
+  std::uint64_t burst_begin_ = 0;  ///< out_position_ when it was corked
+  std::uint64_t corked_bytes_ = std::uint64_t{16}
+                                << 10;  ///< written earlier than corked beyond this
   bool in_read_ = false;
   bool turn_end_pending_ = false;
   bool finished_ = false;

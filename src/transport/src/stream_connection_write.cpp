@@ -16,8 +16,13 @@ namespace stream_connection_write_detail {
 constexpr std::uint64_t queue_bytes_max = limits::connection_queue_bytes_max;
 constexpr std::uint64_t request_bytes_max = queue_bytes_max / 16 * 15;
 constexpr std::size_t vectors_max = 64;
-/// A corked connection does not wait for the end of the event once this much is ready.
-constexpr std::size_t corked_bytes_max = std::size_t{256} << 10;
+/// A corked connection writes before the end of the event once a quarter of what the burst before
+/// this one had is ready, so that the peer works on the beginning of a burst while its end is being
+/// made. Never less than the first (a write costs more than a few small frames do), never more than
+/// the second.
+constexpr std::uint64_t corked_bytes_min = std::uint64_t{4} << 10;
+constexpr std::uint64_t corked_bytes_max = std::uint64_t{64} << 10;
+constexpr std::uint64_t parts_of_a_burst = 4;
 /// Stream positions that a corked shard takes ahead at a time.
 constexpr std::uint64_t reserved_bytes = std::uint64_t{32} << 10;
 /// A sender's thread writes for other senders this often before it leaves the rest to the shard.
@@ -25,7 +30,7 @@ constexpr unsigned rounds_max = 8;
 
 }  // namespace stream_connection_write_detail
 
-namespace detail = stream_connection_write_detail;
+namespace writing = stream_connection_write_detail;
 
 /// Whether a frame of this size fits behind `position`.
 std::optional<Admission> StreamConnection::refuse(std::uint64_t position, FrameType type,
@@ -35,7 +40,7 @@ std::optional<Admission> StreamConnection::refuse(std::uint64_t position, FrameT
       static_cast<std::int64_t>(position - written_.load(std::memory_order_relaxed));
   const std::uint64_t queued = (backlog > 0 ? static_cast<std::uint64_t>(backlog) : 0) + size;
   const std::uint64_t limit =
-      type == FrameType::message ? detail::request_bytes_max : detail::queue_bytes_max;
+      type == FrameType::message ? writing::request_bytes_max : writing::queue_bytes_max;
   if (queued > limit) return Admission::overloaded;
   return std::nullopt;
 }
@@ -99,7 +104,7 @@ SendResult StreamConnection::send_corked(const OutFrame& frame, std::size_t size
   append(frame, size);
   // flush() may let others send: the end is this frame's only now.
   const std::uint64_t end = out_position_;
-  if (out_.bytes() >= detail::corked_bytes_max) flush();
+  if (out_.bytes() >= corked_bytes_) flush();
   return {Admission::accepted, end};
 }
 
@@ -118,8 +123,8 @@ std::optional<Admission> StreamConnection::reserve(FrameType type, std::size_t s
     if (size <= unused) return std::nullopt;
     const std::uint64_t needed = size - unused;
     const bool near_limit =
-        refuse(position, FrameType::message, detail::reserved_bytes).has_value();
-    more = near_limit ? needed : std::max<std::uint64_t>(needed, detail::reserved_bytes);
+        refuse(position, FrameType::message, writing::reserved_bytes).has_value();
+    more = near_limit ? needed : std::max<std::uint64_t>(needed, writing::reserved_bytes);
   } while (!word_.compare_exchange_weak(word, word + (more << position_shift),
                                         std::memory_order_relaxed));
   if (position != reserved_end_) {
@@ -177,6 +182,7 @@ void StreamConnection::append(const OutFrame& frame, std::size_t size) noexcept 
 
 void StreamConnection::cork() noexcept {
   corked_ = true;
+  burst_begin_ = out_position_;
   if (in_read_ || turn_end_pending_) return;
   turn_end_pending_ = true;
   // Nobody closes a connection whose write right is held, so it still exists when the task runs.
@@ -203,6 +209,10 @@ bool StreamConnection::request_right() noexcept {
 }
 
 void StreamConnection::release_right(bool on_shard) noexcept {
+  if (corked_) {
+    corked_bytes_ = std::clamp((out_position_ - burst_begin_) / writing::parts_of_a_burst,
+                               writing::corked_bytes_min, writing::corked_bytes_max);
+  }
   for (unsigned round = 0;; ++round) {
     // What on_written() sends meanwhile is appended directly.
     if (on_shard) corked_ = true;
@@ -222,7 +232,7 @@ void StreamConnection::release_right(bool on_shard) noexcept {
       continue;
     }
     if (!take_side()) return post_finish();
-    if (!on_shard && round >= detail::rounds_max) {
+    if (!on_shard && round >= writing::rounds_max) {
       return post_retained<&StreamConnection::continue_on_shard>();
     }
   }
@@ -248,7 +258,7 @@ void StreamConnection::flush() noexcept {
   if (write_failed_) return out_.clear();
   flushing_ = true;
   while (!out_.empty()) {
-    std::array<iovec, detail::vectors_max> vectors;
+    std::array<iovec, writing::vectors_max> vectors;
     const std::size_t count = out_.gather(vectors);
     const IoResult result = stream_->try_write(std::span(vectors).first(count));
     if (result.status == IoResult::Status::ok) {
