@@ -53,6 +53,11 @@ static std::vector<Case> cases(double seconds) {
   add("tcp_pipeline_256", Medium::tcp, Shape::pipeline, 64, 256, false, false);
   add("tcp_pipeline_1024", Medium::tcp, Shape::pipeline, 64, 1024, false, false);
   add("tcp_oneway_64", Medium::tcp, Shape::one_way, 64, 256, false, false);
+  add("tcp_bulk_1m", Medium::tcp, Shape::one_way, std::size_t{1} << 20, 8, false, false);
+  add("tcp_deep_256k", Medium::tcp, Shape::pipeline, std::size_t{256} << 10, 64, false, false);
+  // The floor is a call through std::function that hands the payload on; the bound is absolute.
+  add("inproc_typed", Medium::inproc, Shape::rtt, 64, 1, true, false);
+  all.back().spec.rung = Rung::typed;
   return all;
 }
 

@@ -3,7 +3,8 @@
 include_guard(GLOBAL)
 
 set(VELO_SANITIZE "" CACHE STRING "Sanitizers for every target: 'address,undefined' or 'thread'")
-option(VELO_UNITY "Unity builds, eight sources per translation unit" OFF)
+option(VELO_UNITY "Unity builds: several sources of a target per translation unit" OFF)
+set(VELO_UNITY_BATCH 8 CACHE STRING "Sources per translation unit of a unity build; 0: all of a target")
 option(VELO_PCH "Precompile the standard headers, fmt and (for tests) GoogleTest" OFF)
 option(VELO_FUZZ "Build the fuzz targets with libFuzzer (clang only)" OFF)
 option(VELO_COVERAGE "Count which lines run (clang only), for ./dev coverage" OFF)
@@ -84,5 +85,5 @@ endif()
 
 if(VELO_UNITY)
   set(CMAKE_UNITY_BUILD ON)
-  set(CMAKE_UNITY_BUILD_BATCH_SIZE 8)
+  set(CMAKE_UNITY_BUILD_BATCH_SIZE ${VELO_UNITY_BATCH})
 endif()

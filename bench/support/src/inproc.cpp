@@ -2,6 +2,8 @@
 // Both sides of a measurement within one process: two messengers over inproc, and as the floor a
 // call through std::function that hands the payload back.
 
+#include "typed_echo.hpp"
+
 #include <velo/bench/measure.hpp>
 
 #include <velo/messenger/messenger.hpp>
@@ -93,6 +95,8 @@ struct Pair {
     auto count = Handler::am_handler(
         "count", [this](Context&) { received.fetch_add(1, std::memory_order_relaxed); });
     add(spec, std::move(echo));
+    add(spec, Handler::typed_unary("typed",
+                                   [](TypedContext<TypedEcho>& context) { return context.input; }));
     add(spec, std::move(count));
     must(client->register_peer(server->peer_info()), "peer");
     must(client->unary("echo").instance(server->instance_id()).send().get(), "first call");
@@ -149,6 +153,17 @@ Measurement run_inproc_ours(const Spec& spec) {
   const InstanceId peer = pair.server->instance_id();
   const Bytes payload = Bytes::own(std::string(spec.payload_bytes, 'x'));
   if (spec.shape == Shape::one_way) return one_way(spec, pair, payload);
+  if (spec.rung == Rung::typed) {
+    TypedEcho ask;
+    ask.text = std::string(spec.payload_bytes, 'x');
+    return run(spec, [&](std::size_t count) {
+      for (std::size_t i = 0; i < count; ++i) {
+        ask.number = i;
+        auto call = pair.client->typed_unary<TypedEcho>("typed").payload(ask).instance(peer).send();
+        if (must(std::move(call).get(), "call").number != i) ::_exit(3);
+      }
+    });
+  }
   const auto send = [&] {
     return pair.client->unary("echo").raw_payload(payload).instance(peer).send();
   };

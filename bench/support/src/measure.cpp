@@ -60,7 +60,8 @@ static Measurement run(Side side, const Spec& spec) {
   if (spec.medium == Medium::inproc) {
     return side == Side::floor ? run_inproc_floor(spec) : run_inproc_ours(spec);
   }
-  return side == Side::floor ? run_floor(spec) : run_ours(spec);
+  if (side == Side::floor) return run_floor(spec);
+  return spec.rung < Rung::messenger ? run_rung(spec) : run_ours(spec);
 }
 
 [[noreturn]] static void run_child(Side side, const Spec& spec, int to) {

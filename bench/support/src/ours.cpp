@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 // Our side of a measurement: two messengers in two processes.
 
+#include "typed_echo.hpp"
+
 #include <velo/bench/measure.hpp>
 
 #include <velo/codec/hex.hpp>
@@ -62,6 +64,12 @@ static void serve(const Spec& spec, int ready) {
                                                    : std::move(builder).inline_().build()),
        "echo");
   must(node.messenger->register_handler(
+           Handler::typed_unary("typed",
+                                [](TypedContext<TypedEcho>& context) { return context.input; })
+               .inline_()
+               .build()),
+       "typed");
+  must(node.messenger->register_handler(
            Handler::am_handler(
                "count", [&received](Context&) { received.fetch_add(1, std::memory_order_relaxed); })
                .inline_()
@@ -99,7 +107,10 @@ class Driver {
         peer_(peer),
         outstanding_(spec.shape == Shape::rtt ? 1 : spec.outstanding),
         keep_samples_(spec.shape == Shape::rtt),
-        payload_(Bytes::own(std::string(spec.payload_bytes, 'x'))) {}
+        typed_(spec.rung == Rung::typed),
+        payload_(Bytes::own(std::string(spec.payload_bytes, 'x'))) {
+    typed_echo_.text = std::string(spec.payload_bytes, 'x');
+  }
 
   Measurement run(double seconds) {
     result_ = Measurement();
@@ -117,11 +128,21 @@ class Driver {
  private:
   void issue() {
     ++in_flight_;
+    if (typed_) {
+      typed_echo_.number = in_flight_;
+      messenger_.typed_unary<TypedEcho>("typed")
+          .payload(typed_echo_)
+          .instance(peer_)
+          .send()
+          .then([this](Result<TypedEcho> reply) { completed(reply); });
+      return;
+    }
     messenger_.unary("echo").raw_payload(payload_).instance(peer_).send().then(
         [this](Result<Bytes> reply) { completed(reply); });
   }
 
-  void completed(const Result<Bytes>& reply) {
+  template <class T>
+  void completed(const Result<T>& reply) {
     if (!reply) must(Result<void>(reply.error()), "call");
     --in_flight_;
     ++result_.messages;
@@ -145,7 +166,9 @@ class Driver {
   const InstanceId peer_;
   const std::size_t outstanding_;
   const bool keep_samples_;
+  const bool typed_;
   const Bytes payload_;
+  TypedEcho typed_echo_;
   Measurement result_;
   std::atomic<bool> done_{false};
   std::size_t in_flight_ = 0;

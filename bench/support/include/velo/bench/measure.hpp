@@ -26,6 +26,15 @@ enum class Shape : std::uint8_t {
   one_way,     ///< fire-and-forget in bursts of `outstanding`, counted by the receiver
 };
 
+/// How much of ours is measured: each rung of the ladder adds one layer to the one before. The
+/// floor is the rung below the first.
+enum class Rung : std::uint8_t {
+  framing,    ///< plain sockets that carry our frames; round trips only
+  transport,  ///< our transport on our World, without a messenger; round trips only
+  messenger,  ///< unary calls of raw bytes
+  typed,      ///< typed unary calls of a struct with a number and a text of `payload_bytes`
+};
+
 struct Spec {
   Medium medium = Medium::tcp;
   Shape shape = Shape::rtt;
@@ -36,6 +45,7 @@ struct Spec {
   bool one_core = true;       ///< both ends on one processor; else wherever the scheduler puts them
   bool two_processes = true;  ///< else the server is a thread, or a World, of the client's process
   bool spawn = false;         ///< ours only: the handler runs on the worker pool
+  Rung rung = Rung::messenger;  ///< ours only
 
   Spec() = default;
 };
@@ -64,6 +74,8 @@ Result<Measurement> measure(Side side, const Spec& spec);
 
 Measurement run_floor(const Spec& spec);
 Measurement run_ours(const Spec& spec);
+/// Rung::framing and Rung::transport.
+Measurement run_rung(const Spec& spec);
 Measurement run_inproc_floor(const Spec& spec);
 Measurement run_inproc_ours(const Spec& spec);
 
