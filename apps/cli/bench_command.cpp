@@ -4,11 +4,13 @@
 #include "bench_options.hpp"
 #include "commands.hpp"
 
+#include <fmt/ranges.h>
 #include <CLI/CLI.hpp>
 
 #include <memory>
 #include <optional>
 #include <string>
+#include <vector>
 
 namespace velo::cli {
 
@@ -29,12 +31,15 @@ static void add_choice(CLI::App& command, const std::string& yes, const std::str
   command.add_flag_callback(no, [&choice] { choice = false; }, about_no)->excludes(first);
 }
 
-static CLI::App* add(CLI::App& bench, Globals& globals, const Options& options, const char* name,
-                     const char* about) {
+/// The options of every measurement.
+static CLI::App* add_common(CLI::App& bench, const Options& options, const char* name,
+                            const char* about, const std::vector<std::string>& transports) {
   CLI::App* command = bench.add_subcommand(name, about);
   command->fallthrough();
-  command->add_option("--transport", options->transport, "tcp, uds or inproc")
-      ->check(CLI::IsMember({"tcp", "uds", "inproc"}))
+  command
+      ->add_option("--transport", options->transport,
+                   fmt::format("{}", fmt::join(transports, ", ")))
+      ->check(CLI::IsMember(transports))
       ->capture_default_str();
   command->add_option("--size", options->payload_bytes, "Payload in bytes; 64k is 65536")
       ->transform(CLI::AsSizeValue(false))
@@ -45,15 +50,21 @@ static CLI::App* add(CLI::App& bench, Globals& globals, const Options& options, 
   command->add_option("--seconds", options->seconds, "Length of each measurement")
       ->check(CLI::Range(seconds_min, seconds_max))
       ->capture_default_str();
+  command
+      ->add_option("--samples", options->samples,
+                   "File for the raw samples, one JSON object a line")
+      ->type_name("PATH");
+  return command;
+}
+
+static CLI::App* add(CLI::App& bench, Globals& globals, const Options& options, const char* name,
+                     const char* about) {
+  CLI::App* command = add_common(bench, options, name, about, {"tcp", "uds", "inproc"});
   add_choice(*command, "--two-process", "--one-process", options->two_processes,
              "Both ends in processes of their own [where there are sockets]",
              "The other end is a thread of the same process");
   add_choice(*command, "--pin", "--no-pin", options->pin,
              "Both ends on one processor [for round trips]", "Wherever the scheduler puts them");
-  command
-      ->add_option("--samples", options->samples,
-                   "File for the raw samples, one JSON object a line")
-      ->type_name("PATH");
   command->callback([options, &globals] {
     globals.action = [options, &globals] { return run_bench(globals, *options); };
   });
@@ -101,6 +112,15 @@ void add_bench_command(CLI::App& app, Globals& globals) {
   add_load(*command, throughput);
   command->add_flag("--spawn", throughput->spawn,
                     "The handler runs on the worker pool, not on the I/O thread");
+
+  const Options ladder = options_for(BenchCommand::ladder);
+  command =
+      add_common(*bench, ladder, "ladder",
+                 "Round trips with one layer more each: what each layer costs", {"tcp", "uds"});
+  command->footer("Example:\n  velo bench ladder --rounds 9 -o json");
+  command->callback([ladder, &globals] {
+    globals.action = [ladder, &globals] { return run_bench_ladder(globals, *ladder); };
+  });
 
   const Options floor = options_for(BenchCommand::floor);
   command = add(*bench, globals, floor, "floor",

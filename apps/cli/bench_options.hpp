@@ -14,7 +14,7 @@
 
 namespace velo::cli {
 
-enum class BenchCommand : std::uint8_t { latency, throughput, floor };
+enum class BenchCommand : std::uint8_t { latency, throughput, floor, ladder };
 
 struct BenchOptions {
   BenchCommand command = BenchCommand::latency;
@@ -43,5 +43,8 @@ std::string describe_spec(const bench::Spec& spec);
 std::string transport_name(bench::Medium medium);
 
 int run_bench(const Globals& globals, const BenchOptions& options);
+int run_bench_ladder(const Globals& globals, const BenchOptions& options);
+/// To standard error, unless this is an optimised build.
+void warn_about_the_build();
 
 }  // namespace velo::cli

@@ -20,17 +20,9 @@ static std::string_view name_of(BenchCommand command) {
     case BenchCommand::latency: return "latency";
     case BenchCommand::throughput: return "throughput";
     case BenchCommand::floor: return "floor";
+    case BenchCommand::ladder: return "ladder";
   }
   return "latency";
-}
-
-static void warn_about_the_build() {
-  const std::string_view build = VELO_BUILD_TYPE;
-  if (build == "Release" || build == "RelWithDebInfo") return;
-  std::fputs(
-      "velo: this build is not optimised, its figures say nothing; hint: "
-      "`./dev velo bench ...` runs the release build\n",
-      stderr);
 }
 
 /// Measures, and keeps what the report needs of each measurement.
@@ -62,6 +54,15 @@ static Result<void> measure_rounds(const Globals& globals, const BenchOptions& o
 
 }  // namespace bench_run_detail
 
+void warn_about_the_build() {
+  const std::string_view build = VELO_BUILD_TYPE;
+  if (build == "Release" || build == "RelWithDebInfo") return;
+  std::fputs(
+      "velo: this build is not optimised, its figures say nothing; hint: "
+      "`./dev velo bench ...` runs the release build\n",
+      stderr);
+}
+
 int run_bench(const Globals& globals, const BenchOptions& options) {
   BenchOutcome outcome;
   outcome.floor_only = options.command == BenchCommand::floor;
@@ -76,7 +77,7 @@ int run_bench(const Globals& globals, const BenchOptions& options) {
     samples.emplace(std::move(*file));
     outcome.samples = options.samples;
   }
-  bench_run_detail::warn_about_the_build();
+  warn_about_the_build();
   outcome.load_before = machine_load();
   auto measured =
       bench_run_detail::measure_rounds(globals, options, samples ? &*samples : nullptr, outcome);
