@@ -117,6 +117,21 @@ function(velo_program)
   velo_detail_precompile(${arg_NAME} velo_pch)
 endfunction()
 
+# velo_program_parts(NAME velo_cli_parts SOURCES ... [DEPS ...] [PRIVATE_DEPS ...] [DEFINES ...])
+#   What several programs share, main() included: an object library that velo_program takes as a dependency.
+function(velo_program_parts)
+  cmake_parse_arguments(PARSE_ARGV 0 arg "" "NAME" "SOURCES;DEPS;PRIVATE_DEPS;DEFINES")
+  velo_detail_reject_unknown(velo_program_parts "${arg_UNPARSED_ARGUMENTS}")
+  velo_detail_need_deps("velo_program_parts ${arg_NAME}" ${arg_DEPS} ${arg_PRIVATE_DEPS})
+  if(VELO_FUZZ)
+    return()
+  endif()
+  add_library(${arg_NAME} OBJECT ${arg_SOURCES})
+  target_link_libraries(${arg_NAME} PUBLIC ${arg_DEPS} ${arg_PRIVATE_DEPS} fmt::fmt Threads::Threads)
+  target_compile_definitions(${arg_NAME} PRIVATE ${arg_DEFINES})
+  velo_detail_precompile(${arg_NAME} velo_pch)
+endfunction()
+
 # ---- details ----------------------------------------------------------------------------------------
 
 function(velo_detail_reject_unknown function arguments)

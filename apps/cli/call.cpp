@@ -3,6 +3,7 @@
 
 #include "client.hpp"
 #include "commands.hpp"
+#include "input_file.hpp"
 #include "reply_text.hpp"
 
 #include <velo/codec/json_value.hpp>
@@ -11,8 +12,6 @@
 #include <fmt/format.h>
 
 #include <cstdio>
-#include <fstream>
-#include <iostream>
 #include <iterator>
 
 namespace velo::cli {
@@ -35,26 +34,6 @@ struct Payload {
   Bytes raw;
 };
 
-static Result<Bytes> read_input(const std::string& path) {
-  std::ifstream file;
-  if (path != "-") {
-    file.open(path, std::ios::binary);
-    if (!file) return make_error(Errc::not_found, fmt::format("cannot open '{}'", path));
-  }
-  std::istream& in = path == "-" ? std::cin : file;
-  std::string contents;
-  char part[64 << 10];
-  while (in.read(part, sizeof part) || in.gcount() > 0) {
-    contents.append(part, static_cast<std::size_t>(in.gcount()));
-    if (contents.size() > velo::limits::frame_bytes_max) {
-      return make_error(Errc::overloaded,
-                        fmt::format("'{}' is over the 16 MiB of a message", path));
-    }
-  }
-  if (in.bad()) return make_error(Errc::io, fmt::format("cannot read '{}'", path));
-  return Bytes::own(std::move(contents));
-}
-
 static int read_payload(const CallOptions& options, Payload& payload) {
   if (options.json) {
     auto value = JsonValue::parse(*options.json);
@@ -66,11 +45,11 @@ static int read_payload(const CallOptions& options, Payload& payload) {
   } else if (options.raw) {
     payload.raw = Bytes::copy(*options.raw);
   } else if (options.file) {
-    auto contents = read_input(*options.file);
+    auto contents = read_input(*options.file, velo::limits::frame_bytes_max);
     if (!contents) {
       return fail(exit_usage, contents.error().context(), "--file - reads standard input");
     }
-    payload.raw = std::move(*contents);
+    payload.raw = Bytes::own(std::move(*contents));
   }
   return exit_ok;
 }

@@ -11,6 +11,7 @@
 
 #include <chrono>
 #include <cstddef>
+#include <cstdint>
 #include <functional>
 #include <optional>
 #include <string>
@@ -93,6 +94,24 @@ struct DemoWorkerOptions {
   std::string spoil;
 };
 int run_demo_worker(const DemoWorkerOptions& options);
+
+int run_sim_list(const Globals& globals);
+
+struct SimRunOptions {
+  std::string scenario;
+  std::uint64_t first = 1;
+  std::uint64_t seeds = 100;
+  std::size_t jobs = 1;
+  std::optional<std::uint64_t> seed;  ///< only this one
+  std::optional<std::string> plan;    ///< a file of faults, with `seed`; "-" is standard input
+  bool shrink = true;
+  bool trace = false;  ///< with `seed`
+  bool fail_fast = false;
+};
+int run_sim(const Globals& globals, const SimRunOptions& options);
+
+/// Adds `velo sim` with its subcommands. Defined in sim_command.cpp.
+void add_sim_command(CLI::App& app, Globals& globals);
 
 /// Adds `velo bench` with its subcommands; their callbacks set globals.action. Defined in
 /// bench_*.cpp.

@@ -190,6 +190,7 @@ static void fill(CLI::App& app, Globals& globals) {
       "--no-progress", [&globals] { globals.progress = false; }, "No progress bar");
   add_demo(app, globals);
   add_bench_command(app, globals);
+  add_sim_command(app, globals);
   add_info(app, globals);
   add_handlers(app, globals);
   add_call(app, globals);
