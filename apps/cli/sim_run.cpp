@@ -7,6 +7,7 @@
 #include "sim_report.hpp"
 #include "sim_scenarios.hpp"
 
+#include <velo/base/log.hpp>
 #include <velo/codec/json.hpp>
 #include <velo/sim/limits.hpp>
 #include <velo/sim/shrink.hpp>
@@ -17,6 +18,7 @@
 #include <algorithm>
 #include <chrono>
 #include <condition_variable>
+#include <cstdlib>
 #include <mutex>
 #include <thread>
 
@@ -217,6 +219,10 @@ int run_sim(const Globals& globals, const SimRunOptions& options) {
   }
   if (options.trace && globals.output == OutputFormat::json) {
     return fail(exit_usage, "--trace prints lines, not JSON", "leave -o json away");
+  }
+  // Simulated nodes warn of what is done to them on purpose.
+  if (std::getenv("VELO_LOG") == nullptr) {
+    if (auto quieter = log::configure("error"); !quieter) return fail("log", quieter.error());
   }
   return options.seed ? sim_run_detail::run_one(globals, options, **found)
                       : sim_run_detail::run_range(globals, options, **found);
