@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Every example runs, ends well, prints what it promises and leaves nothing behind."""
 
+import re
 import subprocess
 import unittest
 
@@ -47,6 +48,16 @@ RUNS = {
     "messenger_inner": [([], ["same instance: yes", "uptime: running"])],
     "messenger_builder": [([], ["ping -> pong", "the client knows 1 peer"])],
     "peer_discovery": [([], [r"found process \d+", "it has left"])],
+    "simulated_service": [
+        (
+            [],
+            [
+                "with numbers that are looked at: 0 of 50 seeds failed",
+                "without: the balance is wrong after 40 deposits",
+                r"one fault is enough: [0-9.]+s (reset|partition|partition_one_way|delay|loss) [01] .*",
+            ],
+        )
+    ],
     "deadlines_and_cancel": [
         (
             [],
@@ -106,6 +117,17 @@ class Examples(program.ProgramTest):
         for path in EXAMPLES.glob("*.cpp"):
             with self.subTest(path.name):
                 self.assertLess(len(path.read_text().splitlines()), 160)
+
+    def test_the_code_of_the_simulation_guide_is_the_examples(self):
+        def lines(text):
+            return [line.strip() for line in text.strip().splitlines()]
+
+        example = "\n".join(lines((EXAMPLES / "simulated_service.cpp").read_text()))
+        guide = (program.SOURCES / "docs" / "guides" / "simulation.md").read_text()
+        blocks = re.findall(r"```cpp\n(.*?)```", guide, re.DOTALL)
+        self.assertGreater(len(blocks), 3)
+        for block in blocks:
+            self.assertIn("\n".join(lines(block)), example)
 
     def test_ping_pong_refuses_what_it_cannot_do(self):
         for arguments in (["--rounds", "0"], ["--transport", "pigeon"], ["--transport", "inproc", "--two-process"]):
