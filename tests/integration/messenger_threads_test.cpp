@@ -274,6 +274,47 @@ TEST_P(Pair, ShutdownEndsAfterTheRepliesWereWritten) {
   EXPECT_EQ(got->size(), large.size());
 }
 
+TEST_P(Pair, AnOrderedHandlerKeepsTheOrderOfEachOfEightThreads) {
+  struct Seen {
+    std::array<int, thread_count> next{};  // no lock: one invocation at a time
+    int out_of_order = 0;
+    std::atomic<int> inside{0};
+    std::atomic<int> together{0};
+  } seen;
+  OrderedConfig config;
+  config.max_queue_depth = std::size_t{thread_count} * rounds;
+  ASSERT_TRUE(server->register_handler(
+      Handler::am_handler("ordered",
+                          [&seen](Context& context) {
+                            if (seen.inside.fetch_add(1) != 0) seen.together.fetch_add(1);
+                            const std::string text(as_text(context.payload()));
+                            const auto thread = static_cast<std::size_t>(text[0] - '0');
+                            if (std::stoi(text.substr(1)) != seen.next[thread]++)
+                              ++seen.out_of_order;
+                            seen.inside.fetch_sub(1);
+                          })
+          .ordered_with(config)
+          .build()));
+  std::atomic<int> wrong{0};
+  run_threads([&](int thread) {
+    std::vector<Op<void>> ops;
+    for (int round = 0; round < rounds; ++round) {
+      ops.push_back(client->am_sync("ordered")
+                        .raw_payload(std::to_string(thread) + std::to_string(round))
+                        .instance(server->instance_id())
+                        .send());
+    }
+    for (auto& op : ops) {
+      if (!std::move(op).get()) wrong.fetch_add(1);
+    }
+  });
+  EXPECT_EQ(wrong.load(), 0);
+  EXPECT_EQ(seen.together.load(), 0);
+  EXPECT_EQ(seen.out_of_order, 0);
+  for (const int next : seen.next) EXPECT_EQ(next, rounds);
+  EXPECT_EQ(server->handler_lanes("ordered"), 1u);
+}
+
 INSTANTIATE_TEST_SUITE_P(Messenger, Pair, ::testing::Values(Kind::tcp, Kind::uds, Kind::inproc),
                          [](const ::testing::TestParamInfo<Kind>& kind) {
                            if (kind.param == Kind::tcp) return "Tcp";

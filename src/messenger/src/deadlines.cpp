@@ -63,6 +63,7 @@ void Impl::sweep() {
     for (const auto& link : links) next = std::min(next, link->expire_inbound(now));
   }
   next = std::min(next, expire_waiting(now));
+  next = std::min(next, reap_lanes(now));
   if (next != TimePoint::never()) note_deadline(next);
 }
 

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // What arrives: requests to handlers, replies and acknowledgements to their calls.
 
+#include "handler_queue.hpp"
 #include "impl.hpp"
 
 #include <velo/base/log.hpp>
@@ -174,6 +175,7 @@ void Impl::dispatch(Link& link, const Handler& handler, InboundCall::Request req
   }
   if (deadline != TimePoint::never()) note_deadline(deadline);
   if (handler.mode() == DispatchMode::inline_) return run_heap_call(call);
+  if (HandlerQueue* queue = handler.queue()) return queue->submit(call);
   world_.pool().post(Task0{[](void* argument) {
                              auto* posted = static_cast<InboundCall*>(argument);
                              posted->impl().run_heap_call(posted);
@@ -212,19 +214,21 @@ void Impl::run_heap_call(InboundCall* call) {
   try {
     if (handler.is_async()) {
       call->retain();
-      handler.run(Context(*call, true),
-                  [done = std::unique_ptr<InboundCall, void (*)(InboundCall*)>(
-                       call, [](InboundCall* held) { held->release(); })](HandlerResult result) {
-                    done->settle(std::move(result));
-                  });
-    } else {
-      Context context(*call, true);
-      call->settle(handler.run(context));
+      handler.run(
+          Context(*call, true),
+          [done = std::unique_ptr<InboundCall, void (*)(InboundCall*)>(call, [](InboundCall* held) {
+             held->handler_over();
+             held->release();
+           })](HandlerResult result) { done->settle(std::move(result)); });
+      return;
     }
+    Context context(*call, true);
+    call->settle(handler.run(context));
   } catch (...) {
     call->settle(
         make_error(Errc::handler_threw, base_detail::error_of_current_exception().context()));
   }
+  if (!handler.is_async()) call->handler_over();
 }
 
 void Impl::send_reply(Link& link, const Agreement& agreement, transport::FrameType type,

@@ -46,6 +46,7 @@ struct Outgoing {
   const Bytes* payload = nullptr;
 };
 
+class HandlerQueue;
 class WaitingSend;
 
 class Impl final : public CallTableEvents,
@@ -70,6 +71,10 @@ class Impl final : public CallTableEvents,
   NodeBooks node_books() const;
   Op<NodeBooks> books_of(const InstanceId& peer, Duration timeout);
   void register_books_handler();
+
+  // --- handler_queue.cpp
+  Result<void> register_handler(Handler handler);
+  std::vector<std::shared_ptr<HandlerQueue>> handler_queues() const;
 
   // --- router.cpp
   OpState& start(CallSpec& spec);
@@ -231,6 +236,7 @@ class Impl final : public CallTableEvents,
   void rearm(TimePoint at);
   void sweep();
   TimePoint expire_waiting(TimePoint now);
+  TimePoint reap_lanes(TimePoint now);
   void end_waiting(WaitingSend& waiting, Error error);
 
   // shutdown.cpp
@@ -252,6 +258,8 @@ class Impl final : public CallTableEvents,
   Offer offer_;
   CallTable* calls_;
   HandlerTable handlers_;
+  mutable std::mutex queues_mutex_;
+  std::vector<std::shared_ptr<HandlerQueue>> queues_;
   std::unique_ptr<Messenger> facade_;
   std::atomic<std::uint64_t> running_requests_{0};
   std::shared_ptr<Link> self_link_;

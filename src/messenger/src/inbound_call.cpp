@@ -3,6 +3,7 @@
 
 #include "inbound_call.hpp"
 
+#include "handler_queue.hpp"
 #include "impl.hpp"
 
 #include <array>
@@ -85,11 +86,17 @@ bool InboundCall::abandon() noexcept {
     stop = stop_;
   }
   if (stop) stop->request_stop();
+  if (HandlerQueue* queue = handler_.queue()) queue->dropped(*this);
   return true;
+}
+
+void InboundCall::handler_over() noexcept {
+  if (HandlerQueue* queue = handler_.queue()) queue->finished(*this);
 }
 
 void InboundCall::reject(const Error& error) noexcept {
   if (!win()) return;
+  if (link_owner_) link_.leave(*this);
   send_reply(error, true);
   ended(ReceivedEnd::rejected);
 }

@@ -5,6 +5,7 @@
 // Threading: the payload and headers are immutable; settle() may race with cancellation and is decided once.
 #pragma once
 
+#include "lane_set.hpp"
 #include "ledger.hpp"
 #include "link.hpp"
 #include "protocol.hpp"
@@ -19,7 +20,7 @@
 
 namespace velo::messenger {
 
-class InboundCall {
+class InboundCall : public LaneItem {
  public:
   struct Request {
     MessageId id;
@@ -59,6 +60,10 @@ class InboundCall {
   void set_response_header(std::string name, std::string value) {
     response_headers_.insert_or_assign(std::move(name), std::move(value));
   }
+
+  bool settled() const noexcept { return settled_.load(std::memory_order_acquire); }
+  /// The handler that ran for this request is over, whatever became of the request.
+  void handler_over() noexcept;
 
   /// Ends a request that no handler saw.
   void reject(const Error& error) noexcept;

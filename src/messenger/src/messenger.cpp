@@ -3,6 +3,7 @@
 
 #include <velo/messenger/messenger.hpp>
 
+#include "handler_queue.hpp"
 #include "impl.hpp"
 #include "loopback.hpp"
 #include "waiting_send.hpp"
@@ -86,10 +87,15 @@ const PeerInfo& Messenger::peer_info() const noexcept { return impl_->self(); }
 World& Messenger::world() const noexcept { return impl_->world(); }
 
 Result<void> Messenger::register_handler(Handler handler) {
-  return impl_->handlers().add(std::move(handler), false);
+  return impl_->register_handler(std::move(handler));
 }
 std::vector<std::string> Messenger::list_local_handlers() const {
   return impl_->handlers().names();
+}
+
+std::size_t Messenger::handler_lanes(std::string_view handler) const {
+  const Handler* found = impl_->handlers().find(handler);
+  return found == nullptr || !found->order() ? 0 : found->queue()->lanes();
 }
 
 Result<void> Messenger::register_peer(const PeerInfo& peer) {

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // The end of a messenger: drain, wait, close; or close at once.
 
+#include "handler_queue.hpp"
 #include "impl.hpp"
 #include "waiting_send.hpp"
 
@@ -96,6 +97,7 @@ void Impl::stop_now(const Error& reason) {
     calls_->set_waiting(false);
   }
   for (const auto& send : waiting) end_waiting(*send, reason);
+  for (const auto& queue : handler_queues()) queue->stop(reason);
   std::vector<std::shared_ptr<Link>> links;
   {
     const std::lock_guard lock(links_mutex_);

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // Handler: a name and what runs when a message of that name arrives. Kinds: am (nothing to return:
 // fire, sync), unary (bytes), typed unary (described structs); each synchronous or as a coroutine
-// (Task), each `inline_()` or `spawn()`ed (the default).
+// (Task), each `inline_()`, `spawn()`ed (the default) or `ordered()`.
 // Threading: a handler may run on several threads at once, inline ones on I/O threads (inproc: on the sender's thread).
 #pragma once
 
@@ -10,9 +10,12 @@
 #include <velo/base/task.hpp>
 #include <velo/messenger/context.hpp>
 #include <velo/messenger/error.hpp>
+#include <velo/messenger/ordered.hpp>
 #include <velo/messenger/typed_body.hpp>
 
+#include <cstddef>
 #include <functional>
+#include <memory>
 #include <optional>
 #include <string>
 #include <type_traits>
@@ -33,6 +36,10 @@ using HandlerResult = Result<std::optional<Bytes>>;
 /// Ends an asynchronous handler; exactly once. Destroying it uncalled ends the handler with an
 /// error.
 using HandlerDone = std::move_only_function<void(HandlerResult)>;
+
+namespace messenger {
+class HandlerQueue;
+}
 
 namespace messenger_detail {
 
@@ -148,10 +155,17 @@ class Handler {
   const std::string& name() const noexcept { return name_; }
   HandlerKind kind() const noexcept { return kind_; }
   DispatchMode mode() const noexcept { return mode_; }
+  const std::optional<OrderedConfig>& order() const noexcept { return order_; }
+  /// 0: no limit.
+  std::size_t max_concurrent() const noexcept { return max_concurrent_; }
+  std::size_t max_queue_depth() const noexcept { return max_queue_depth_; }
   bool is_async() const noexcept { return static_cast<bool>(async_); }
 
   /// For the dispatcher.
   HandlerResult run(Context& context) const { return sync_(context); }
+  /// Null unless ordered or limited in concurrency.
+  messenger::HandlerQueue* queue() const noexcept { return queue_.get(); }
+  void set_queue(std::shared_ptr<messenger::HandlerQueue> queue) { queue_ = std::move(queue); }
   void run(Context context, HandlerDone done) const { async_(std::move(context), std::move(done)); }
 
  private:
@@ -160,6 +174,10 @@ class Handler {
   std::string name_;
   HandlerKind kind_;
   DispatchMode mode_ = DispatchMode::spawn;
+  std::optional<OrderedConfig> order_;
+  std::size_t max_concurrent_ = 0;
+  std::size_t max_queue_depth_ = messenger::limits::concurrent_depth_default;
+  std::shared_ptr<messenger::HandlerQueue> queue_;
   Sync sync_;
   Async async_;
 };
@@ -172,13 +190,46 @@ class Handler::Builder {
   Builder(std::string name, HandlerKind kind, Async async) : handler_(std::move(name), kind) {
     handler_.async_ = std::move(async);
   }
+  /// Without order, on the worker pool.
   Builder&& spawn() && {
     handler_.mode_ = DispatchMode::spawn;
+    handler_.order_.reset();
     return std::move(*this);
   }
   // NOLINTNEXTLINE(readability-identifier-naming): `inline` is a keyword.
   Builder&& inline_() && {
     handler_.mode_ = DispatchMode::inline_;
+    handler_.order_.reset();
+    handler_.max_concurrent_ = 0;
+    return std::move(*this);
+  }
+  /// The messages of each sender one after the other, in the order in which they were received;
+  /// those of different senders side by side. The next one starts when the function returned, or
+  /// the Task ended, however it ended. On the worker pool. What is cancelled or expires while it
+  /// waits is never run; see OrderedConfig for the limits.
+  Builder&& ordered() && { return std::move(*this).ordered_with(OrderedConfig()); }
+  /// All messages one after the other, whoever sent them.
+  Builder&& ordered_global() && {
+    OrderedConfig config;
+    config.key = OrderedKey::global;
+    return std::move(*this).ordered_with(config);
+  }
+  Builder&& ordered_with(OrderedConfig config) && {
+    handler_.mode_ = DispatchMode::spawn;
+    handler_.max_concurrent_ = config.max_concurrent;
+    handler_.max_queue_depth_ = config.max_queue_depth;
+    handler_.order_ = config;
+    return std::move(*this);
+  }
+  /// At most `invocations` at once, ordered or not; 0: no limit. The others wait, at most
+  /// `max_queue_depth` of them (of an ordered handler: as many as its lanes hold). More are
+  /// answered Errc::overloaded. An `inline_()` handler becomes a spawned one.
+  Builder&& max_concurrent(
+      std::size_t invocations,
+      std::size_t max_queue_depth = messenger::limits::concurrent_depth_default) && {
+    handler_.mode_ = DispatchMode::spawn;
+    handler_.max_concurrent_ = invocations;
+    if (!handler_.order_) handler_.max_queue_depth_ = max_queue_depth;
     return std::move(*this);
   }
   Handler build() && { return std::move(handler_); }

@@ -21,6 +21,15 @@ constexpr std::size_t pending_bytes_per_peer_max = std::size_t{64} << 20;
 /// Requests of one connection whose handlers have not ended (inline ones do not count). More:
 /// answered Errc::overloaded.
 constexpr std::size_t running_requests_per_connection_max = 65'536;
+/// Messages that wait in one lane of an ordered handler, unless it says otherwise. More: as its
+/// LaneOverflow says.
+constexpr std::size_t lane_depth_default = 1'024;
+/// Messages that wait for a handler with max_concurrent() and without order, unless it says
+/// otherwise. More: answered Errc::overloaded.
+constexpr std::size_t concurrent_depth_default = 16'384;
+/// Lanes of one ordered handler, busy or idle. More: the lane that is idle for longest goes; when
+/// none is idle, the message is answered Errc::overloaded.
+constexpr std::size_t lanes_max = 65'536;
 /// Registered peers and handlers. More: velo::Errc::overloaded.
 constexpr std::size_t peers_max = 65'536;
 constexpr std::size_t handlers_max = 65'536;

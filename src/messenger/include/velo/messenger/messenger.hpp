@@ -59,6 +59,9 @@ class Messenger {
   /// Sorted, velo's own included.
   std::vector<std::string> list_local_handlers() const;
 
+  /// Lanes that the ordered handler has at the moment, idle ones included; 0 of any other name.
+  std::size_t handler_lanes(std::string_view handler) const;
+
   /// Makes a peer known; Errc::no_route when none of our transports reaches any of its addresses.
   /// Registering the same again is fine; a different address for a known instance is
   /// velo::Errc::already_exists. A peer that is being left alone because it could not be reached
