@@ -104,10 +104,11 @@ void CallSlot::cancel_call(std::uint64_t generation) noexcept {
   const MessageId cancelled = id();
   const std::uint64_t serial = travels_on.serial();
   const Pattern cancelled_pattern = pattern;
+  const std::uint64_t charged = charge();
   auto events = table_of_.events_.lock();
   // Nothing of this slot may be touched after its end: the consumer may be gone already.
   end(make_error(Errc::cancelled), false);
-  if (events) events->on_cancelled(cancelled, serial, cancelled_pattern);
+  if (events) events->on_cancelled(cancelled, serial, cancelled_pattern, charged);
 }
 
 void CallSlot::on_cancel(OpState& state) noexcept {
@@ -259,8 +260,9 @@ CallSlot* CallTable::allocate(const Start& start) {
   slot->system = start.system;
   slot->deadline_ns.store(start.deadline.nanoseconds(), std::memory_order_relaxed);
   slot->travels_on.reset(slot->generation_);
+  slot->window_charge.reset(slot->generation_);
   slot->stream_end.store(0, std::memory_order_relaxed);
-  const std::uint64_t live = slot->generation_ << 1U | 1U;
+  const std::uint64_t live = CallSlot::live_word(slot->generation_, CallSlot::claimable_bit);
   if (cache == caches_.data()) {
     slot->live_.store(live,
                       std::memory_order_release);  // the deadline sweep runs on this very thread

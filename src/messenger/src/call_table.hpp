@@ -34,7 +34,9 @@ class CallTableEvents {
  public:
   /// The consumer cancelled a call that `slot` described; its serial says on which connection it
   /// travelled (0: none yet).
-  virtual void on_cancelled(MessageId id, std::uint64_t link_serial, Pattern pattern) noexcept = 0;
+  /// `charge`: what it still takes of that connection's window.
+  virtual void on_cancelled(MessageId id, std::uint64_t link_serial, Pattern pattern,
+                            std::uint64_t charge) noexcept = 0;
   /// A slot became free while sends wait for one.
   virtual void on_capacity() noexcept = 0;
   /// Whether the connection has written its stream up to `end`, or all of it if `end` is 0.
@@ -70,6 +72,8 @@ class LinkMark {
   std::uint64_t serial() const noexcept {
     return word_.load(std::memory_order_acquire) & serial_mask;
   }
+  /// All of it, for other words that are tied to a generation.
+  std::uint64_t value() const noexcept { return word_.load(std::memory_order_acquire) & mark_mask; }
   Account account() const noexcept {
     return static_cast<Account>((word_.load(std::memory_order_acquire) & mark_mask) >>
                                 account_shift);
@@ -102,15 +106,29 @@ class alignas(64) CallSlot final : public ReplyState {
 
   /// Wins the right to end the call of this generation; exactly one caller ever does.
   bool claim(std::uint64_t generation) noexcept {
-    std::uint64_t live = generation << 1U | 1U;
-    return live_.compare_exchange_strong(live, generation << 1U, std::memory_order_acq_rel,
-                                         std::memory_order_relaxed);
+    std::uint64_t live = live_.load(std::memory_order_relaxed);
+    do {
+      if ((live | charged_bit) != live_word(generation, claimable_bit | charged_bit)) return false;
+    } while (!live_.compare_exchange_weak(live, live_word(generation, 0), std::memory_order_acq_rel,
+                                          std::memory_order_relaxed));
+    was_charged_ = (live & charged_bit) != 0;
+    return true;
   }
+  /// The call takes `window_charge` of its connection's window from here on, and whoever ends it
+  /// gives that back. False when it has ended.
+  bool mark_charged(std::uint64_t generation) noexcept {
+    return change_live(generation, claimable_bit, claimable_bit | charged_bit);
+  }
+  bool unmark_charged(std::uint64_t generation) noexcept {
+    return change_live(generation, claimable_bit | charged_bit, claimable_bit);
+  }
+  /// What the call took of the window; for who won claim(), until it calls end().
+  std::uint64_t charge() const noexcept { return was_charged_ ? window_charge.value() : 0; }
   /// The generation of the call that can be claimed now; nullopt when there is none.
   std::optional<std::uint64_t> live_generation() const noexcept {
     const std::uint64_t live = live_.load(std::memory_order_acquire);
-    if ((live & 1U) == 0) return std::nullopt;
-    return live >> 1U;
+    if ((live & claimable_bit) == 0) return std::nullopt;
+    return live >> live_shift;
   }
 
   /// Stores the outcome, counts the fate and publishes. Only after claim() succeeded. Not `here`:
@@ -131,6 +149,7 @@ class alignas(64) CallSlot final : public ReplyState {
   // Written before the slot goes live, or by the sender; read by sweeps after live_generation().
   std::atomic<std::int64_t> deadline_ns{0};
   LinkMark travels_on;
+  LinkMark window_charge;  ///< in bytes, in place of the serial
   /// End position in the connection's stream; 0: not known to be unsent.
   std::atomic<std::uint64_t> stream_end{0};
   Pattern pattern = Pattern::fire;
@@ -146,7 +165,20 @@ class alignas(64) CallSlot final : public ReplyState {
   static void on_recycle(OpState& state) noexcept;
   static constexpr Table state_table{&on_cancel, &on_recycle};
 
-  std::atomic<std::uint64_t> live_{0};  ///< generation << 1 | claimable
+  static constexpr std::uint64_t claimable_bit = 1;
+  static constexpr std::uint64_t charged_bit = 2;
+  static constexpr unsigned live_shift = 2;
+  static constexpr std::uint64_t live_word(std::uint64_t generation, std::uint64_t bits) noexcept {
+    return generation << live_shift | bits;
+  }
+  bool change_live(std::uint64_t generation, std::uint64_t from, std::uint64_t to) noexcept {
+    std::uint64_t live = live_word(generation, from);
+    return live_.compare_exchange_strong(live, live_word(generation, to), std::memory_order_acq_rel,
+                                         std::memory_order_relaxed);
+  }
+
+  std::atomic<std::uint64_t> live_{0};
+  bool was_charged_ = false;
   std::uint64_t generation_ = 0;
   CallTable& table_of_;
   std::unique_ptr<StopLink> stop_;

@@ -48,9 +48,10 @@ void Impl::sweep() {
     const std::uint64_t serial = slot.travels_on.serial();
     const Pattern pattern = slot.pattern;
     if (!slot.claim(generation)) return;
+    const std::uint64_t charge = slot.charge();
     slot.end(make_error(Errc::deadline_exceeded,
                         sent ? "sent, and not answered in time" : "not sent in time"));
-    on_cancelled(id, serial, pattern);
+    on_cancelled(id, serial, pattern, charge);
   });
   {
     std::vector<std::shared_ptr<Link>> links;

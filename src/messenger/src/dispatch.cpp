@@ -3,6 +3,7 @@
 
 #include "handler_queue.hpp"
 #include "impl.hpp"
+#include "request_window.hpp"
 
 #include <velo/base/log.hpp>
 
@@ -76,6 +77,8 @@ void Impl::on_response(Link& link, const transport::InFrame& frame) {
   if (!header) return malformed(link, header.error());
   CallSlot* slot = answerable(link, header->id);
   if (slot == nullptr || !slot->claim(header->id.generation())) return;
+  const std::uint64_t charge = slot->charge();
+  if (charge != 0) give_window(link, charge);
   slot->reply.json = !link.agreement.msgpack;
   if (header->outcome == 0) {
     slot->reply.payload = frame.retain_payload();
@@ -95,17 +98,16 @@ void Impl::on_response(Link& link, const transport::InFrame& frame) {
 void Impl::on_ack(Link& link, const transport::InFrame& frame) {
   const auto header = protocol::decode_ack(frame.header());
   if (!header) return malformed(link, header.error());
-  if (header->is_event || answerable(link, header->id) == nullptr) return;
+  if (header->is_event) return;
   std::optional<Error> error;
   if (header->is_error) error = make_error(Errc::failed, std::string(as_text(frame.payload())));
-  end_call(header->id, std::move(error));
+  end_by_peer(link, header->id, std::move(error));
 }
 
 void Impl::on_rejected(Link& link, const transport::InFrame& frame) {
   const auto header = protocol::decode_request(frame.header());
   if (!header) return malformed(link, header.error());
-  if (answerable(link, header->id) == nullptr) return;
-  end_call(header->id, make_error(Errc::shutting_down, "the peer is shutting down"));
+  end_by_peer(link, header->id, make_error(Errc::shutting_down, "the peer is shutting down"));
 }
 
 void Impl::on_request(Link& link, const transport::InFrame& frame) {
@@ -143,6 +145,7 @@ void Impl::on_request(Link& link, const transport::InFrame& frame) {
   request.id = header->id;
   request.response_type = header->response_type;
   request.payload = frame.payload();
+  request.frame_bytes = frame.header().size() + frame.payload().size();
   request.system = system;
   if (!header->headers.empty()) {
     auto headers = protocol::decode_headers(header->headers);
@@ -312,6 +315,9 @@ void Impl::on_link_closed(Link& link, const Error& reason) {
   }
   link.stop_all_inbound();
   calls_->ledger().connection_closed(link.account);
+  if (link.window != nullptr) {
+    fail_pending(link.window->close(), make_error(Errc::not_sent, reason.to_string()));
+  }
   const std::uint64_t written = link.connection().written();
   calls_->for_each_live([&](CallSlot& slot, std::uint64_t generation) {
     if (slot.travels_on.serial() != link.serial()) return;

@@ -3,6 +3,7 @@
 // `_hello` as the first frame, and send what waited, in order.
 
 #include "impl.hpp"
+#include "request_window.hpp"
 
 #include <velo/base/log.hpp>
 
@@ -212,6 +213,10 @@ void Impl::on_greeted(const std::shared_ptr<Peer>& peer, std::uint64_t attempt,
       failure = make_error(Errc::not_sent, "another instance answers at the peer's address");
     } else if (response) {
       if (extensions_) link->agreement = agree(offer_, response->offer);
+      if (link->agreement.windowed()) {
+        link->window = std::make_unique<RequestWindow>(link->connection().shard());
+        link->window->open(link->agreement.window_calls, link->agreement.window_bytes);
+      }
       link->set_handlers(std::make_shared<const HandlerNames>(
           greeting_detail::sorted(std::move(response->handlers))));
       return become_ready(peer, link);

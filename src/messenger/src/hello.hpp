@@ -53,6 +53,9 @@ struct Agreement {
   std::uint64_t frame_bytes_max = velo::limits::frame_bytes_max;
   std::uint64_t window_calls = 0;
   std::uint64_t window_bytes = 0;
+
+  /// Windows need replies where the requests went, and a word when a caller gives up.
+  bool windowed() const noexcept { return window && same_conn && cancel; }
 };
 
 /// All we offer, for this incarnation.

@@ -34,6 +34,8 @@ struct ImplOptions {
   std::shared_ptr<discovery::PeerDiscovery> discovery;
   std::size_t calls_max = limits::calls_max;
   bool extensions = true;
+  std::uint64_t window_calls = window_calls_default;
+  std::uint64_t window_bytes = window_bytes_default;
 };
 
 /// A send on its way to a link; borrows from the caller.
@@ -44,6 +46,7 @@ struct Outgoing {
   std::string_view handler;
   ByteSpan headers;
   const Bytes* payload = nullptr;
+  bool held_back = false;  ///< comes from the window's queue
 };
 
 class HandlerQueue;
@@ -81,11 +84,13 @@ class Impl final : public CallTableEvents,
   /// Takes a waiting send's place in the queue, or fails it; see WaitingSend.
   void on_capacity() noexcept override;
   bool written_on(std::uint64_t link_serial, std::uint64_t end) const noexcept override;
-  void on_cancelled(MessageId id, std::uint64_t link_serial, Pattern pattern) noexcept override;
+  void on_cancelled(MessageId id, std::uint64_t link_serial, Pattern pattern,
+                    std::uint64_t charge) noexcept override;
   /// Ends the slot of `id` if it still is that call. `here` as in CallSlot::end.
   bool end_call(MessageId id, std::optional<Error> error, bool here = true) noexcept;
-  enum class Transmitted : std::uint8_t { done, link_closed };
-  /// Encodes and sends; on link_closed nothing was sent and the slot is untouched.
+  enum class Transmitted : std::uint8_t { done, link_closed, window_full };
+  /// Encodes and sends, or holds back what the window has no room for; on link_closed, and on
+  /// window_full, which only meets what was held back, nothing was sent and the slot is untouched.
   /// Whether the Op is not handed out yet, so that the slot stays this call's whatever ends it.
   enum class SlotHold : std::uint8_t { held, loose };
   Transmitted transmit(Link& link, CallSlot& slot, MessageId id, const Outgoing& outgoing,
@@ -93,6 +98,13 @@ class Impl final : public CallTableEvents,
   /// A reply to a peer that does not read replies on its own connection.
   void reply_by_dialling(WorkerId worker, Link& arrived_on, transport::FrameType type,
                          ByteSpan header, const Bytes& payload);
+
+  // --- windows.cpp
+  void give_window(Link& link, std::uint64_t charge);
+  /// Sends what waits and fits. On the link's shard.
+  void pump_window(Link& link);
+  /// Tells the peer now of the calls that it was not told of when they ended. On the link's shard.
+  void settle_owed(Link& link);
 
   // --- peers.cpp
   enum class PeerSource : std::uint8_t { user, discovery, hello };
@@ -179,6 +191,19 @@ class Impl final : public CallTableEvents,
   void route(CallSpec& spec, CallSlot& slot, const Outgoing& outgoing);
   Link* ready_link_here(const InstanceId& id) noexcept;
   void send_or_enqueue(std::shared_ptr<Peer> peer, CallSlot& slot, const Outgoing& outgoing);
+  /// Takes what the request needs of the link's window: `charge`, 0 for what is not counted.
+  static bool fits_window(Link& link, const Outgoing& outgoing, std::size_t frame_bytes,
+                          std::uint64_t& charge) noexcept;
+  /// The call travels on that link from here on; false when it has ended.
+  static bool put_on_link(std::uint64_t mark, CallSlot& slot, std::uint64_t generation,
+                          SlotHold hold, std::uint64_t charge) noexcept;
+  static bool take_off_link(std::uint64_t mark, CallSlot& slot, std::uint64_t generation,
+                            std::uint64_t charge) noexcept;
+  Transmitted hold_back(Link& link, MessageId id, const Outgoing& outgoing);
+  void pump_later(Link& link);
+  /// False when the connection is too full; a closed one needs no cancel.
+  bool send_cancel(Link& link, MessageId id) noexcept;
+  void end_by_peer(Link& link, MessageId id, std::optional<Error> error);
   OpState& wait_for_capacity(CallSpec& spec);
   void run_waiting();
 

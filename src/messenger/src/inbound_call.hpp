@@ -27,6 +27,7 @@ class InboundCall : public LaneItem {
     protocol::ResponseType response_type = protocol::ResponseType::fire;
     TimePoint deadline = TimePoint::never();
     ByteSpan payload;
+    std::size_t frame_bytes = 0;  ///< header and payload, as the window counts them
     Headers headers;
     bool system = false;
   };

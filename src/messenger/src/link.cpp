@@ -5,6 +5,7 @@
 
 #include "impl.hpp"
 #include "inbound_call.hpp"
+#include "request_window.hpp"
 
 #include <algorithm>
 
@@ -18,12 +19,17 @@ Link::Link(std::shared_ptr<Impl> impl, transport::ConnectionPtr connection, std:
       serial_(serial),
       dialed_(dialed) {}
 
+Link::~Link() = default;
+
 void Link::on_frame(transport::Connection& /*connection*/, const transport::InFrame& frame) {
   impl_.on_frame(*this, frame);
 }
 
 void Link::on_written(transport::Connection& /*connection*/) noexcept {
   if (has_written_waiters_.load(std::memory_order_seq_cst)) drain_written();
+  if (owes_cancels.load(std::memory_order_relaxed)) {
+    post(connection_->shard(), [link = self()] { link->impl_.settle_owed(*link); });
+  }
 }
 
 void Link::on_closed(transport::Connection& /*connection*/, const Error& reason) {
@@ -81,9 +87,27 @@ void Link::drain_written() noexcept {
 bool Link::enter(InboundCall& call) {
   const std::lock_guard lock(mutex_);
   if (running_.size() >= limits::running_requests_per_connection_max) return false;
+  const std::uint64_t charge = charge_of(call);
+  if (charge != 0 && (unanswered_calls_ >= call.agreement().window_calls ||
+                      unanswered_bytes_ + charge > call.agreement().window_bytes)) {
+    return false;
+  }
   // A peer that uses an id twice at once only confuses its own cancellation.
-  running_.emplace(call.request().id, &call);
+  if (running_.emplace(call.request().id, &call).second && charge != 0) {
+    ++unanswered_calls_;
+    unanswered_bytes_ += charge;
+  }
   return true;
+}
+
+std::uint64_t Link::charge_of(const InboundCall& call) const noexcept {
+  const InboundCall::Request& request = call.request();
+  const Agreement& agreed = call.agreement();
+  if (!agreed.windowed() || request.system ||
+      request.response_type == protocol::ResponseType::fire) {
+    return 0;
+  }
+  return std::min<std::uint64_t>(request.frame_bytes, agreed.window_bytes);
 }
 
 bool Link::leave(InboundCall& call) noexcept {
@@ -91,6 +115,10 @@ bool Link::leave(InboundCall& call) noexcept {
   const auto found = running_.find(call.request().id);
   if (found == running_.end() || found->second != &call) return false;
   running_.erase(found);
+  if (const std::uint64_t charge = charge_of(call); charge != 0) {
+    --unanswered_calls_;
+    unanswered_bytes_ -= charge;
+  }
   return true;
 }
 

@@ -25,6 +25,7 @@ namespace velo::messenger {
 
 class Impl;
 class InboundCall;
+class RequestWindow;
 
 /// The handler names that a peer told us, sorted.
 using HandlerNames = std::vector<std::string>;
@@ -34,6 +35,7 @@ class Link final : public transport::ConnectionEvents, public std::enable_shared
  public:
   Link(std::shared_ptr<Impl> impl, transport::ConnectionPtr connection, std::uint64_t serial,
        bool dialed);
+  ~Link();
 
   void on_frame(transport::Connection& connection, const transport::InFrame& frame) override;
   void on_written(transport::Connection& connection) noexcept override;
@@ -55,6 +57,10 @@ class Link final : public transport::ConnectionEvents, public std::enable_shared
   std::uint64_t mark() const noexcept {
     return LinkMark::of(serial_, account.load(std::memory_order_relaxed));
   }
+  /// What the other end lets us send; null where no window was agreed on.
+  std::unique_ptr<RequestWindow> window;
+  /// The window waits for a connection with room for `_cancel`.
+  std::atomic<bool> owes_cancels{false};
 
   std::shared_ptr<const HandlerNames> handlers() const;
   void set_handlers(std::shared_ptr<const HandlerNames> names);
@@ -81,6 +87,8 @@ class Link final : public transport::ConnectionEvents, public std::enable_shared
   };
 
   void drain_written() noexcept;
+  /// What the request takes of the window that the other end agreed to; 0: nothing.
+  std::uint64_t charge_of(const InboundCall& call) const noexcept;
 
   Impl& impl_;
   std::shared_ptr<Impl> keepalive_;  ///< until on_closed()
@@ -95,6 +103,9 @@ class Link final : public transport::ConnectionEvents, public std::enable_shared
   mutable std::mutex mutex_;
   std::shared_ptr<const HandlerNames> handlers_;
   std::unordered_map<MessageId, InboundCall*> running_;
+  /// Of those in the table that will be answered: how many, and their frames' bytes.
+  std::uint64_t unanswered_calls_ = 0;
+  std::uint64_t unanswered_bytes_ = 0;
 };
 
 }  // namespace velo::messenger

@@ -23,6 +23,8 @@ Impl::Impl(World& world, ImplOptions options)
   self_.instance_id = InstanceId::random(world.random());
   worker_ = self_.instance_id.worker_id();
   offer_ = local_offer(worker_.value());
+  offer_.window_calls = options.window_calls;
+  offer_.window_bytes = options.window_bytes;
   const std::uint64_t first_generation = world.random().next();
   calls_ = CallTable::create(world, worker_, options.calls_max, first_generation);
 }
@@ -47,6 +49,7 @@ Result<void> Impl::start_up() {
   self_link_->peer = self_.instance_id;
   self_link_->account = calls_->ledger().open(self_.instance_id);
   self_link_->agreement = agree(offer_, offer_);
+  self_link_->agreement.window = false;
   self_link_->connection().start(*self_link_);
   for (const auto& transport : transports_) {
     if (auto started = transport->start(world_, self_.instance_id, *this); !started) {
@@ -164,6 +167,11 @@ MessengerBuilder& MessengerBuilder::discovery(
 }
 MessengerBuilder& MessengerBuilder::calls_max(std::size_t calls) {
   parts_->options.calls_max = std::clamp<std::size_t>(calls, 1, messenger::limits::calls_max);
+  return *this;
+}
+MessengerBuilder& MessengerBuilder::request_window(std::size_t calls, std::size_t bytes) {
+  parts_->options.window_calls = std::max<std::size_t>(calls, 1);
+  parts_->options.window_bytes = std::max<std::size_t>(bytes, 1);
   return *this;
 }
 MessengerBuilder& MessengerBuilder::without_extensions() {

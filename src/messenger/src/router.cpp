@@ -2,6 +2,7 @@
 // A send's way from its builder to a connection: checks, a slot, the peer, the bytes.
 
 #include "impl.hpp"
+#include "request_window.hpp"
 #include "waiting_send.hpp"
 
 #include <velo/codec/json_value.hpp>
@@ -169,6 +170,41 @@ void Impl::send_or_enqueue(std::shared_ptr<Peer> peer, CallSlot& slot, const Out
   end_call(id, make_error(Errc::not_sent, "the peer's connections keep closing"));
 }
 
+bool Impl::fits_window(Link& link, const Outgoing& outgoing, std::size_t frame_bytes,
+                       std::uint64_t& charge) noexcept {
+  RequestWindow* window = link.window.get();
+  if (window == nullptr || outgoing.handler.front() == '_') return true;
+  if (!outgoing.held_back && window->holds()) return false;
+  if (outgoing.pattern == Pattern::fire) return true;
+  const std::uint64_t wanted = window->charge_of(frame_bytes);
+  if (!window->take(wanted)) return false;
+  charge = wanted;
+  return true;
+}
+
+bool Impl::put_on_link(std::uint64_t mark, CallSlot& slot, std::uint64_t generation, SlotHold hold,
+                       std::uint64_t charge) noexcept {
+  if (hold == SlotHold::held) {
+    slot.travels_on.set(generation, mark);
+    if (charge != 0) slot.window_charge.set(generation, charge);
+  } else if (!slot.travels_on.change(generation, 0, mark) ||
+             (charge != 0 && !slot.window_charge.change(generation, 0, charge))) {
+    return false;
+  }
+  return charge == 0 || slot.mark_charged(generation);
+}
+
+bool Impl::take_off_link(std::uint64_t mark, CallSlot& slot, std::uint64_t generation,
+                         std::uint64_t charge) noexcept {
+  if (charge != 0) {
+    // A closed connection's window is of no use to anybody; the next one charges anew.
+    if (!slot.unmark_charged(generation)) return false;
+    (void)slot.window_charge.change(generation, charge, 0);
+  }
+  (void)slot.travels_on.change(generation, mark, 0);
+  return true;
+}
+
 Impl::Transmitted Impl::transmit(Link& link, CallSlot& slot, MessageId id, const Outgoing& outgoing,
                                  SlotHold hold) {
   const Bytes* body = outgoing.payload;
@@ -194,17 +230,26 @@ Impl::Transmitted Impl::transmit(Link& link, CallSlot& slot, MessageId id, const
         left <= Duration::zero() ? 0 : static_cast<std::uint64_t>(left.count() / 1000);
   }
   const std::size_t size = protocol::encoded_size(header);
+  std::uint64_t charge = 0;
+  if (!fits_window(link, outgoing, size + body->size(), charge)) {
+    return outgoing.held_back ? Transmitted::window_full : hold_back(link, id, outgoing);
+  }
   std::array<std::byte, 512> stack;
   std::vector<std::byte> large(size > stack.size() ? size : 0);
   const std::span<std::byte> out = large.empty() ? std::span<std::byte>(stack) : std::span(large);
   protocol::encode_request(header, out);
-  const std::uint64_t generation = id.generation();
   const std::uint64_t mark = link.mark();
-  if (hold == SlotHold::held) {
-    slot.travels_on.set(generation, mark);
-  } else if (!slot.travels_on.change(generation, 0, mark)) {
+  if (!put_on_link(mark, slot, id.generation(), hold, charge)) {
+    if (charge != 0) give_window(link, charge);
     return Transmitted::done;  // the call ended while it waited
   }
+  const auto end_unsent = [&](Errc code, const char* why) {
+    if (take_off_link(mark, slot, id.generation(), charge)) {
+      if (charge != 0) give_window(link, charge);
+      end_call(id, make_error(code, why));
+    }
+    return Transmitted::done;
+  };
   const transport::SendResult sent = link.connection().send(
       transport::OutFrame(transport::FrameType::message, ByteSpan(out).first(size), *body));
   switch (sent.admission) {
@@ -220,17 +265,13 @@ Impl::Transmitted Impl::transmit(Link& link, CallSlot& slot, MessageId id, const
       }
       return Transmitted::done;
     case transport::Admission::overloaded:
-      (void)slot.travels_on.change(generation, mark, 0);
-      end_call(id, make_error(Errc::overloaded, "the connection's queue is full"));
-      return Transmitted::done;
+      return end_unsent(Errc::overloaded, "the connection's queue is full");
     case transport::Admission::too_large:
-      (void)slot.travels_on.change(generation, mark, 0);
-      end_call(id, make_error(Errc::too_large, "the request is over the frame limit"));
-      return Transmitted::done;
+      return end_unsent(Errc::too_large, "the request is over the frame limit");
     case transport::Admission::closed: break;
   }
-  (void)slot.travels_on.change(generation, mark, 0);
-  return Transmitted::link_closed;
+  return take_off_link(mark, slot, id.generation(), charge) ? Transmitted::link_closed
+                                                            : Transmitted::done;
 }
 
 bool Impl::end_call(MessageId id, std::optional<Error> error, bool here) noexcept {
@@ -248,7 +289,8 @@ bool Impl::written_on(std::uint64_t link_serial, std::uint64_t end) const noexce
   return end != 0 ? connection.written() >= end : connection.queued() == 0;
 }
 
-void Impl::on_cancelled(MessageId id, std::uint64_t link_serial, Pattern pattern) noexcept {
+void Impl::on_cancelled(MessageId id, std::uint64_t link_serial, Pattern pattern,
+                        std::uint64_t charge) noexcept {
   if (pattern == Pattern::fire || link_serial == 0) return;
   std::shared_ptr<Link> link;
   {
@@ -258,15 +300,12 @@ void Impl::on_cancelled(MessageId id, std::uint64_t link_serial, Pattern pattern
     link = found->second;
   }
   if (!link->agreement.cancel) return;
-  std::array<std::byte, 64> header_bytes;
-  protocol::RequestHeader header;
-  header.id = MessageId(worker_, 0);
-  header.name = "_cancel";
-  const std::size_t size = protocol::encode_request(header, header_bytes);
-  std::array<std::byte, 16> body;
-  protocol::encode_id(id, body);
-  (void)link->connection().send(transport::OutFrame(
-      transport::FrameType::message, ByteSpan(header_bytes).first(size), ByteSpan(body)));
+  const bool told = send_cancel(*link, id);
+  if (charge == 0) return;
+  // The peer reads of the end before any newer request, and counts as we do.
+  if (told) return give_window(*link, charge);
+  link->window->owe({id, charge});
+  link->owes_cancels.store(true, std::memory_order_relaxed);
 }
 
 void Impl::reply_by_dialling(WorkerId worker, Link& arrived_on, transport::FrameType type,

@@ -35,6 +35,8 @@ struct NodeSetup {
   bool listens = true;
   bool legacy = false;  ///< behaves like a peer of the public velo
   std::size_t calls_max = 0;
+  std::size_t window_calls = 0;  ///< 0: the usual window
+  std::size_t window_bytes = std::size_t{4} << 20;
   std::shared_ptr<discovery::PeerDiscovery> discovery;
   std::unique_ptr<transport::Transport> transport;  ///< instead of TCP
 };
@@ -98,6 +100,7 @@ class Cluster {
                                           : transport::make_tcp(std::move(tcp)));
     if (setup.discovery) builder.discovery(setup.discovery);
     if (setup.calls_max != 0) builder.calls_max(setup.calls_max);
+    if (setup.window_calls != 0) builder.request_window(setup.window_calls, setup.window_bytes);
     if (setup.legacy) builder.without_extensions();
     auto built = builder.build();
     EXPECT_TRUE(built) << built.error().to_string();

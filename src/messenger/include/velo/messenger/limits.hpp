@@ -18,6 +18,10 @@ constexpr std::size_t waiting_sends_max = 4'096;
 /// Sends waiting for a peer to be found, dialled and greeted. More: Errc::overloaded.
 constexpr std::size_t pending_sends_per_peer_max = 65'536;
 constexpr std::size_t pending_bytes_per_peer_max = std::size_t{64} << 20;
+/// Requests that wait for room in the peer's request window, of one connection. More:
+/// Errc::overloaded.
+constexpr std::size_t held_requests_per_connection_max = 65'536;
+constexpr std::size_t held_bytes_per_connection_max = std::size_t{64} << 20;
 /// Requests of one connection whose handlers have not ended (inline ones do not count). More:
 /// answered Errc::overloaded.
 constexpr std::size_t running_requests_per_connection_max = 65'536;
