@@ -141,6 +141,7 @@ TEST(Broadcast, WhenEnoughHaveEndedWellTheOthersAreCancelled) {
   ASSERT_TRUE(answers);
   EXPECT_EQ(outcomes(*answers), (std::vector<std::string>{"messenger.cancelled", "ok", "ok"}));
   EXPECT_EQ((*answers)[0].status.fate, Fate::cancelled);
+  cluster.sim.run_for(1s);
   gate.open();
   ASSERT_TRUE(cluster.until([&] { return gate.stopped == 1; })) << "it reached the handler";
 }
