@@ -22,8 +22,11 @@
 namespace velo::runtime {
 namespace disk_files_detail {
 
-/// Files being written carry this prefix, and are not listed.
+/// Files being written carry this prefix, and are not listed. Their writers hold a lock on them, so
+/// that those of killed writers can be told.
 constexpr std::string_view aside_prefix = ".velo-aside-";
+/// A writer locks its file as soon as it has made it; one of this age without a lock has none.
+constexpr std::int64_t aside_age_nanoseconds = 60'000'000'000;
 
 static Result<Descriptor> open_file(const std::string& path, int flags) {
   for (;;) {
@@ -70,16 +73,30 @@ static Result<void> sync_folder(const std::string& folder) {
   return {};
 }
 
-static Result<void> write_and_sync(const std::string& path, ByteSpan contents) {
+/// The file stays locked while it is open.
+static Result<Descriptor> write_and_sync(const std::string& path, ByteSpan contents) {
   auto file = open_file(path, O_WRONLY | O_CREAT | O_EXCL);
-  if (!file.has_value()) return file.error();
-  if (auto written = write_all(*file, path, contents); !written.has_value()) return written;
+  if (!file.has_value()) return file;
+  // Where files cannot be locked, nobody else can lock this one either.
+  static_cast<void>(::flock(file->get(), LOCK_EX | LOCK_NB));
+  if (auto written = write_all(*file, path, contents); !written.has_value()) return written.error();
   if (::fsync(file->get()) != 0) return system_error("fsync " + path, errno);
-  return {};
+  return file;
 }
 
 static std::int64_t nanoseconds(const timespec& t) noexcept {
   return std::int64_t{t.tv_sec} * 1'000'000'000 + t.tv_nsec;
+}
+
+/// Removes what a writer that was killed left in the folder.
+static void collect_aside(int folder, const char* name, const struct stat& status) {
+  if (!S_ISREG(status.st_mode)) return;
+  if (SystemClock().wall_now().unix_nanoseconds - nanoseconds(status.st_mtim) <
+      aside_age_nanoseconds)
+    return;
+  const Descriptor file(::openat(folder, name, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOFOLLOW));
+  if (!file || ::flock(file.get(), LOCK_EX | LOCK_NB) != 0) return;
+  ::unlinkat(folder, name, 0);
 }
 
 class FlockLock final : public FileLock {
@@ -93,10 +110,14 @@ class FlockLock final : public FileLock {
 }  // namespace disk_files_detail
 
 Result<Bytes> DiskFiles::read(const std::string& path, std::size_t bytes_max) {
-  auto file = disk_files_detail::open_file(path, O_RDONLY);
+  // A pipe without a writer would block here for ever otherwise.
+  auto file = disk_files_detail::open_file(path, O_RDONLY | O_NONBLOCK);
   if (!file.has_value()) return file.error();
   struct stat status{};
   if (::fstat(file->get(), &status) != 0) return system_error("fstat " + path, errno);
+  if (!S_ISREG(status.st_mode)) {
+    return make_error(Errc::invalid_argument, path + " is not a regular file");
+  }
   auto too_large = [&] {
     return make_error(Errc::overloaded,
                       path + " has more than " + std::to_string(bytes_max) + " bytes");
@@ -123,19 +144,19 @@ Result<Bytes> DiskFiles::read(const std::string& path, std::size_t bytes_max) {
 Result<void> DiskFiles::write_atomic(const std::string& path, ByteSpan contents) {
   const std::string folder = disk_files_detail::folder_of(path);
   const std::string aside = disk_files_detail::path_aside(folder);
-  auto written = disk_files_detail::write_and_sync(aside, contents);
-  if (written.has_value() && ::rename(aside.c_str(), path.c_str()) != 0) {
-    written = system_error("rename " + path, errno);
+  auto file = disk_files_detail::write_and_sync(aside, contents);
+  if (file.has_value() && ::rename(aside.c_str(), path.c_str()) != 0) {
+    file = system_error("rename " + path, errno);
   }
-  if (!written.has_value()) {
+  if (!file.has_value()) {
     ::unlink(aside.c_str());
-    return written;
+    return file.error();
   }
   return disk_files_detail::sync_folder(folder);
 }
 
 Result<void> DiskFiles::append(const std::string& path, ByteSpan contents) {
-  auto file = disk_files_detail::open_file(path, O_WRONLY | O_CREAT | O_APPEND);
+  auto file = disk_files_detail::open_file(path, O_WRONLY | O_CREAT | O_APPEND | O_NONBLOCK);
   if (!file.has_value()) return file.error();
   return disk_files_detail::write_all(*file, path, contents);
 }
@@ -172,10 +193,14 @@ Result<std::vector<FileInfo>> DiskFiles::list(const std::string& path) {
     if (entry == nullptr && errno != 0) return system_error("readdir " + path, errno);
     if (entry == nullptr) break;
     const std::string_view name = entry->d_name;
-    if (name == "." || name == ".." || name.starts_with(disk_files_detail::aside_prefix)) continue;
+    if (name == "." || name == "..") continue;
     struct stat status{};
     if (::fstatat(::dirfd(folder.get()), entry->d_name, &status, 0) != 0)
       continue;  // gone meanwhile
+    if (name.starts_with(disk_files_detail::aside_prefix)) {
+      disk_files_detail::collect_aside(::dirfd(folder.get()), entry->d_name, status);
+      continue;
+    }
     FileInfo info;
     info.name = name;
     info.is_directory = S_ISDIR(status.st_mode);

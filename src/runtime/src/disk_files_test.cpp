@@ -3,9 +3,11 @@
 
 #include "disk_files.hpp"
 
+#include <fcntl.h>
 #include <gtest/gtest.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
+#include <unistd.h>
 
 #include <array>
 #include <csignal>
@@ -53,6 +55,39 @@ TEST(DiskFiles, NeverShowsAPartOfAFileToAReader) {
     const auto listed = files.list(folder.path());
     ASSERT_EQ(listed->size(), 1U);
   }
+}
+
+// It blocked for ever in open(), and a peer could place one in a shared folder.
+TEST(DiskFiles, ReadsOnlyRegularFilesAndNeverBlocksOnAPipe) {
+  DiskFiles files;
+  const TemporaryFolder folder;
+  const std::string pipe = folder.file("pipe");
+  ASSERT_EQ(::mkfifo(pipe.c_str(), 0600), 0);
+  const auto contents = files.read(pipe, 100);
+  ASSERT_FALSE(contents.has_value());
+  EXPECT_TRUE(contents.error().is(Errc::invalid_argument)) << contents.error().to_string();
+  EXPECT_FALSE(files.read(folder.path(), 100).has_value()) << "a folder";
+}
+
+TEST(DiskFiles, CollectsOldFilesAsideOfKilledWritersAndNoOthers) {
+  DiskFiles files;
+  const TemporaryFolder folder;
+  const std::string dead = folder.file(".velo-aside-1-0-1");
+  const std::string young = folder.file(".velo-aside-1-1-1");
+  const std::string held = folder.file(".velo-aside-1-2-1");
+  for (const std::string& path : {dead, young, held}) {
+    ASSERT_TRUE(files.append(path, as_bytes("partial")).has_value());
+  }
+  const std::array<timespec, 2> long_ago{timespec{1000, 0}, timespec{1000, 0}};
+  for (const std::string& path : {dead, held}) {
+    ASSERT_EQ(::utimensat(AT_FDCWD, path.c_str(), long_ago.data(), 0), 0);
+  }
+  const auto lock = files.try_lock(held);
+  ASSERT_TRUE(lock.has_value());
+  ASSERT_TRUE(files.list(folder.path()).has_value());
+  EXPECT_NE(::access(dead.c_str(), F_OK), 0);
+  EXPECT_EQ(::access(young.c_str(), F_OK), 0);
+  EXPECT_EQ(::access(held.c_str(), F_OK), 0);
 }
 
 TEST(DiskFiles, LeavesTheOldContentsWhenWritingFails) {

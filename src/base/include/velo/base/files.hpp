@@ -32,7 +32,8 @@ class Files {
  public:
   virtual ~Files() = default;
 
-  /// At most `bytes_max`; a larger file is Errc::overloaded, a missing one Errc::not_found.
+  /// At most `bytes_max`; a larger file is Errc::overloaded, a missing one Errc::not_found, what is
+  /// no regular file Errc::invalid_argument.
   virtual Result<Bytes> read(const std::string& path, std::size_t bytes_max) = 0;
   /// Readers see the old contents or the new, never a part: writes aside, syncs, renames.
   virtual Result<void> write_atomic(const std::string& path, ByteSpan contents) = 0;
@@ -40,7 +41,8 @@ class Files {
   /// Not an error if it is missing.
   virtual Result<void> remove(const std::string& path) = 0;
   virtual Result<void> create_directories(const std::string& path) = 0;
-  /// Sorted by name; a missing folder is Errc::not_found.
+  /// Sorted by name; a missing folder is Errc::not_found. Removes what writers that were killed left
+  /// in it.
   virtual Result<std::vector<FileInfo>> list(const std::string& path) = 0;
   /// Takes the lock file (created if missing, never renamed or removed) without waiting;
   /// Errc::overloaded while held.
