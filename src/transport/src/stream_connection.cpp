@@ -70,6 +70,8 @@ void StreamConnection::start(ConnectionEvents& events) {
 }
 
 std::uint64_t StreamConnection::queued() const noexcept {
+  const std::uint64_t left = left_unwritten_.load(std::memory_order_acquire);
+  if (left != not_ended) return left;
   const std::uint64_t written = written_.load(std::memory_order_seq_cst);
   const std::uint64_t position = word_.load(std::memory_order_seq_cst) >> position_shift;
   return position > written ? position - written : 0;
@@ -181,11 +183,12 @@ void StreamConnection::finish() noexcept {
   patience_timer_.reset();
   stream_->close();
   stream_.reset();
-  out_.clear();
+  drop_out();
   reader_.clear();
   std::optional<Error> reason;
   {
     const std::lock_guard lock(mutex_);
+    left_unwritten_.store(dropped_bytes_ + side_.bytes(), std::memory_order_release);
     side_.clear();
     reason = reason_;
   }

@@ -98,6 +98,11 @@ class StreamConnection final : public Connection, private StreamEvents {
   void flush() noexcept;
   void pass_gaps() noexcept;
   void fail_writing() noexcept;
+  /// What is in out_ will never be written.
+  void drop_out() noexcept {
+    dropped_bytes_ += out_.bytes();
+    out_.clear();
+  }
   void on_writable() override;
 
   // Life, reading, ending (stream_connection.cpp).
@@ -128,6 +133,8 @@ class StreamConnection final : public Connection, private StreamEvents {
 
   std::atomic<std::uint64_t> word_{closed_bit};
   std::atomic<std::uint64_t> written_{0};
+  static constexpr std::uint64_t not_ended = UINT64_MAX;
+  std::atomic<std::uint64_t> left_unwritten_{not_ended};  ///< what was dropped, once it is over
   std::atomic<bool> ended_{false};  ///< Ending::now was asked for: deliver no more frames
 
   // Owned by the holder of the write right.
@@ -137,6 +144,7 @@ class StreamConnection final : public Connection, private StreamEvents {
   std::uint64_t out_position_ = 0;  ///< stream position behind out_
   std::uint64_t reserved_end_ = 0;  ///< positions up to here are the holder's to use
   std::uint64_t written_bytes_ = 0;
+  std::uint64_t dropped_bytes_ = 0;
   std::uint64_t gap_bytes_ = 0;    ///< positions that gaps skipped, up to out_position_
   std::uint64_t gaps_passed_ = 0;  ///< of these, those before what is written
   std::vector<Gap> gaps_;          ///< the others, in order

@@ -255,7 +255,7 @@ bool StreamConnection::take_side() noexcept {
 
 void StreamConnection::flush() noexcept {
   if (flushing_ || blocked_) return;
-  if (write_failed_) return out_.clear();
+  if (write_failed_) return drop_out();
   flushing_ = true;
   while (!out_.empty()) {
     std::array<iovec, writing::vectors_max> vectors;
@@ -289,7 +289,7 @@ void StreamConnection::pass_gaps() noexcept {
 
 void StreamConnection::fail_writing() noexcept {
   write_failed_ = true;
-  out_.clear();
+  drop_out();
   word_.fetch_or(closed_bit, std::memory_order_relaxed);
   post_retained<&StreamConnection::read_to_the_end>();
 }

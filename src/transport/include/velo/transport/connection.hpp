@@ -72,7 +72,7 @@ class Connection {  // NOLINT(cppcoreguidelines-virtual-class-destructor)
   /// still finds written() < end is seen by the on_written() that follows.
   virtual std::uint64_t written() const noexcept = 0;
   /// Bytes accepted and not yet written, or up to 32 KiB more while the shard sends; at most the
-  /// queue's limit.
+  /// queue's limit. Of a stream, within on_closed and afterwards: exactly what was dropped.
   virtual std::uint64_t queued() const noexcept = 0;
 
   /// Ends the connection; on_closed follows on the shard with `reason`. What is queued is dropped.
