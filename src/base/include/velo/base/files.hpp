@@ -41,8 +41,8 @@ class Files {
   /// Not an error if it is missing.
   virtual Result<void> remove(const std::string& path) = 0;
   virtual Result<void> create_directories(const std::string& path) = 0;
-  /// Sorted by name; a missing folder is Errc::not_found. Removes what writers that were killed left
-  /// in it.
+  /// Sorted by name; a missing folder is Errc::not_found. Removes what writers that were killed
+  /// left in it.
   virtual Result<std::vector<FileInfo>> list(const std::string& path) = 0;
   /// Takes the lock file (created if missing, never renamed or removed) without waiting;
   /// Errc::overloaded while held.
