@@ -200,16 +200,18 @@ void Ledger::check_success(const Send& send, std::uint64_t id,
     return fail(fmt::format("{} succeeded, which its handler never does", describe(id)));
   }
   if (send.pattern == Pattern::fire) return;
+  if (send.pattern == Pattern::unary) {
+    if (!answer) return fail(fmt::format("{} got a damaged answer", describe(id)));
+    if (answer->id != id) {
+      return fail(fmt::format("{} got the answer to #{}", describe(id), answer->id));
+    }
+    if (!(answer->by == send.to)) {
+      return fail(
+          fmt::format("{} was answered by {}", describe(id), ledger_detail::to_string(answer->by)));
+    }
+  }
   if (send.runs != 1) {
-    return fail(fmt::format("{} succeeded and was handled {} times", describe(id), send.runs));
-  }
-  if (send.pattern == Pattern::sync) return;
-  if (!answer) return fail(fmt::format("{} got a damaged answer", describe(id)));
-  if (answer->id != id) {
-    return fail(fmt::format("{} got the answer to #{}", describe(id), answer->id));
-  }
-  if (!(answer->by == send.to)) {
-    fail(fmt::format("{} was answered by {}", describe(id), ledger_detail::to_string(answer->by)));
+    fail(fmt::format("{} succeeded and was handled {} times", describe(id), send.runs));
   }
 }
 

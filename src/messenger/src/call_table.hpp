@@ -9,6 +9,7 @@
 #include "ledger.hpp"
 
 #include <velo/base/op.hpp>
+#include <velo/base/planted.hpp>
 #include <velo/base/world.hpp>
 #include <velo/messenger/call.hpp>
 #include <velo/messenger/limits.hpp>
@@ -106,6 +107,7 @@ class alignas(64) CallSlot final : public ReplyState {
 
   /// Wins the right to end the call of this generation; exactly one caller ever does.
   bool claim(std::uint64_t generation) noexcept {
+    VELO_PLANT(stale_end, generation = live_generation().value_or(generation));
     std::uint64_t live = live_.load(std::memory_order_relaxed);
     do {
       if ((live | charged_bit) != live_word(generation, claimable_bit | charged_bit)) return false;

@@ -6,6 +6,8 @@
 #include "impl.hpp"
 #include "waiting_send.hpp"
 
+#include <velo/base/planted.hpp>
+
 namespace velo::messenger {
 
 void Impl::note_deadline(TimePoint deadline) {
@@ -43,6 +45,7 @@ void Impl::sweep() {
       next = std::min(next, deadline);
       return;
     }
+    VELO_PLANT(forgotten_deadline, if (slot.id().generation() % 4 == 0) return);
     const bool sent = slot.travels_on.serial() != 0;
     const MessageId id = slot.id();
     const std::uint64_t serial = slot.travels_on.serial();

@@ -6,6 +6,7 @@
 #include "request_window.hpp"
 
 #include <velo/base/log.hpp>
+#include <velo/base/planted.hpp>
 
 namespace velo::messenger {
 
@@ -76,6 +77,7 @@ void Impl::on_response(Link& link, const transport::InFrame& frame) {
   const auto header = protocol::decode_response(frame.header());
   if (!header) return malformed(link, header.error());
   CallSlot* slot = answerable(link, header->id);
+  VELO_PLANT(wrong_caller, if (auto* other = calls_->find(header->id.slot() ^ 1U)) slot = other);
   if (slot == nullptr || !slot->claim(header->id.generation())) return;
   const std::uint64_t charge = slot->charge();
   if (charge != 0) give_window(link, charge);

@@ -6,6 +6,7 @@
 #include "request_window.hpp"
 
 #include <velo/base/log.hpp>
+#include <velo/base/planted.hpp>
 
 #include <algorithm>
 
@@ -255,6 +256,7 @@ void Impl::become_ready(const std::shared_ptr<Peer>& peer, const std::shared_ptr
       batch = std::exchange(peer->pending, {});
       peer->pending_bytes = 0;
     }
+    VELO_PLANT(overtaking, std::reverse(batch.begin(), batch.end()));
     for (PendingSend& send : batch) send_pending(*link, send);
   }
   if (link->peer.valid()) {

@@ -10,6 +10,7 @@
 #include "link.hpp"
 #include "protocol.hpp"
 
+#include <velo/base/planted.hpp>
 #include <velo/messenger/handler.hpp>
 
 #include <atomic>
@@ -75,7 +76,10 @@ class InboundCall : public LaneItem {
   InboundCall(std::shared_ptr<Impl> impl, std::shared_ptr<Link> link, const Handler& handler,
               Request request, Bytes payload);
   void ended(ReceivedEnd end) noexcept;
-  bool win() noexcept { return !settled_.exchange(true, std::memory_order_acq_rel); }
+  bool win() noexcept {
+    VELO_PLANT(double_completion, return true);
+    return !settled_.exchange(true, std::memory_order_acq_rel);
+  }
   void send_reply(const HandlerResult& result, bool rejected) noexcept;
 
   std::shared_ptr<Impl> impl_owner_;  ///< null for inline calls

@@ -79,8 +79,6 @@ static Result<std::vector<InterfaceEndpoint>> parse_text(std::string_view text,
 
 }  // namespace interfaces_detail
 
-namespace detail = interfaces_detail;
-
 InterfaceFilter InterfaceFilter::by_name(std::string interface_name) {
   InterfaceFilter filter;
   filter.kind = Kind::by_name;
@@ -96,7 +94,7 @@ InterfaceFilter InterfaceFilter::listed(std::vector<InterfaceEndpoint> list) {
 }
 
 Bytes encode_interface_endpoints(std::span<const InterfaceEndpoint> endpoints) {
-  std::vector<detail::WireTuple> wire;
+  std::vector<interfaces_detail::WireTuple> wire;
   wire.reserve(endpoints.size());
   for (const InterfaceEndpoint& e : endpoints) {
     wire.emplace_back(e.name, e.ip, e.port, e.prefix_len, e.numa_node);
@@ -106,20 +104,24 @@ Bytes encode_interface_endpoints(std::span<const InterfaceEndpoint> endpoints) {
 
 Result<std::vector<InterfaceEndpoint>> parse_interface_endpoints(ByteSpan entry,
                                                                  std::string_view scheme) {
-  if (entry.size() > limits::address_entry_bytes_max) return detail::invalid("entry too long");
+  if (entry.size() > limits::address_entry_bytes_max)
+    return interfaces_detail::invalid("entry too long");
   codec::msgpack::Reader reader(entry);
-  if (reader.peek() != codec::Kind::array) return detail::parse_text(as_text(entry), scheme);
-  Result<std::vector<detail::WireEndpoint>> wire =
-      from_msgpack<std::vector<detail::WireEndpoint>>(entry);
-  if (!wire) return detail::invalid(wire.error().context());
-  if (wire->size() > limits::address_endpoints_max) return detail::invalid("too many endpoints");
+  if (reader.peek() != codec::Kind::array)
+    return interfaces_detail::parse_text(as_text(entry), scheme);
+  Result<std::vector<interfaces_detail::WireEndpoint>> wire =
+      from_msgpack<std::vector<interfaces_detail::WireEndpoint>>(entry);
+  if (!wire) return interfaces_detail::invalid(wire.error().context());
+  if (wire->size() > limits::address_endpoints_max)
+    return interfaces_detail::invalid("too many endpoints");
   std::vector<InterfaceEndpoint> endpoints;
   endpoints.reserve(wire->size());
-  for (detail::WireEndpoint& e : *wire) {
-    if (e.port == 0 || detail::parse_address(e.ip).size == 0) continue;
+  for (interfaces_detail::WireEndpoint& e : *wire) {
+    if (e.port == 0 || interfaces_detail::parse_address(e.ip).size == 0) continue;
     endpoints.emplace_back(std::move(e.name), std::move(e.ip), e.port, e.prefix_len, e.numa_node);
   }
-  if (endpoints.empty()) return detail::invalid("no endpoint with a numeric address and a port");
+  if (endpoints.empty())
+    return interfaces_detail::invalid("no endpoint with a numeric address and a port");
   return endpoints;
 }
 
@@ -132,14 +134,14 @@ std::vector<InterfaceEndpoint> advertised_endpoints(const Endpoint& local,
     for (InterfaceEndpoint& endpoint : endpoints) endpoint.port = local.port;
     return endpoints;
   }
-  const std::size_t size = detail::parse_address(local.host).size;
+  const std::size_t size = interfaces_detail::parse_address(local.host).size;
   if (!is_unspecified(local.host)) {
     endpoints.emplace_back("", local.host, local.port, static_cast<std::uint8_t>(size * 8));
     return endpoints;
   }
   for (const InterfaceAddress& each : interfaces) {
     if (!each.up || each.loopback || each.link_local) continue;
-    if (detail::parse_address(each.address).size != size) continue;
+    if (interfaces_detail::parse_address(each.address).size != size) continue;
     if (filter.kind == InterfaceFilter::Kind::by_name && each.name != filter.name) continue;
     std::optional<std::int32_t> numa_node;
     if (each.numa_node >= 0) numa_node = each.numa_node;
@@ -163,13 +165,13 @@ const InterfaceEndpoint& select_best_endpoint(std::span<const InterfaceEndpoint>
   };
   const auto adjacent = [&](const InterfaceEndpoint& endpoint) {
     return std::any_of(local.begin(), local.end(), [&](const InterfaceAddress& each) {
-      return detail::shares_subnet(endpoint, each);
+      return interfaces_detail::shares_subnet(endpoint, each);
     });
   };
   const auto rank = [&](const InterfaceEndpoint& endpoint) {
     if (near(endpoint)) return adjacent(endpoint) ? 0 : 1;
     if (adjacent(endpoint)) return 2;
-    return detail::is_loopback(endpoint.ip) ? 4 : 3;
+    return interfaces_detail::is_loopback(endpoint.ip) ? 4 : 3;
   };
   return *std::min_element(
       remote.begin(), remote.end(),
@@ -178,8 +180,8 @@ const InterfaceEndpoint& select_best_endpoint(std::span<const InterfaceEndpoint>
 
 bool same_subnet(std::string_view a, std::uint8_t a_prefix, std::string_view b,
                  std::uint8_t b_prefix) {
-  const detail::Address left = detail::parse_address(a);
-  const detail::Address right = detail::parse_address(b);
+  const interfaces_detail::Address left = interfaces_detail::parse_address(a);
+  const interfaces_detail::Address right = interfaces_detail::parse_address(b);
   if (left.size == 0 || left.size != right.size) return false;
   std::size_t bits = std::min<std::size_t>({a_prefix, b_prefix, left.size * 8});
   for (std::size_t i = 0; bits > 0; ++i) {
@@ -192,7 +194,7 @@ bool same_subnet(std::string_view a, std::uint8_t a_prefix, std::string_view b,
 }
 
 bool is_unspecified(std::string_view ip) {
-  const detail::Address address = detail::parse_address(ip);
+  const interfaces_detail::Address address = interfaces_detail::parse_address(ip);
   return address.size != 0 && std::all_of(address.span().begin(), address.span().end(),
                                           [](std::uint8_t byte) { return byte == 0; });
 }

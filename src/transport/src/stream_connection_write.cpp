@@ -3,6 +3,7 @@
 
 #include "stream_connection.hpp"
 
+#include <velo/base/planted.hpp>
 #include <velo/transport/framing.hpp>
 #include <velo/transport/transport.hpp>
 
@@ -296,6 +297,7 @@ void StreamConnection::fail_writing() noexcept {
 
 void StreamConnection::on_writable() {
   if (finished_) return;
+  VELO_PLANT(lost_wake_up, return);
   if (corked_) {
     blocked_ = false;
     return;

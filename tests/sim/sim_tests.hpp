@@ -1,0 +1,48 @@
+// SPDX-License-Identifier: Apache-2.0
+// What the tests of scenarios share: the list, by name, and silence about unencrypted listeners.
+// Threading: one thread.
+#pragma once
+
+#include <velo/base/log.hpp>
+#include <velo/scenarios/scenarios.hpp>
+
+#include <memory>
+#include <stdexcept>
+#include <string>
+#include <string_view>
+#include <utility>
+#include <vector>
+
+namespace velo::sim_tests {
+
+/// Too large to be one of many seeds; it has a test of its own.
+constexpr std::string_view largest = "million-calls";
+
+inline std::vector<std::string> names() {
+  std::vector<std::string> names;
+  for (const auto& scenario : scenarios::all()) {
+    if (scenario->name() != largest) names.emplace_back(scenario->name());
+  }
+  return names;
+}
+
+inline std::unique_ptr<sim::Scenario> find(std::string_view name) {
+  for (auto& scenario : scenarios::all()) {
+    if (scenario->name() == name) return std::move(scenario);
+  }
+  throw std::invalid_argument("no scenario " + std::string(name));
+}
+
+/// While it lives, nobody hears that simulated nodes listen beyond loopback.
+class Quiet {
+ public:
+  Quiet() { log::set_level(Room::transport, log::Level::error); }
+  Quiet(const Quiet&) = delete;
+  Quiet& operator=(const Quiet&) = delete;
+  ~Quiet() { log::set_level(Room::transport, before_); }
+
+ private:
+  const log::Level before_ = log::level(Room::transport);
+};
+
+}  // namespace velo::sim_tests
