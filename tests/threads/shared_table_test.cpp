@@ -49,6 +49,7 @@ static const std::map<std::string, std::string> table = {
     {"velo/messenger/messenger.hpp", "SharedNodes.MessengersDoEverythingAtOnce"},
     {"velo/runtime/real_world.hpp", "SharedWorld.ClockRandomnessAndTimers"},
     {"velo/sim/scenario.hpp", "SharedWorld.OneScenarioRunsInEveryThreadAlike"},
+    {"velo/sim/seeds.hpp", "SharedWorld.OneRangeOfSeedsIsWorkedOffTogether"},
     {"velo/sim/simulation.hpp", "SharedWorld.OneScenarioRunsInEveryThreadAlike"},
     {"velo/transport/backends/inproc.hpp",
      "Connections/SharedTransport.TakesEverybodysFrames/Inproc"},

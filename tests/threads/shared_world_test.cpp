@@ -8,6 +8,7 @@
 #include <velo/base/world.hpp>
 #include <velo/runtime/real_world.hpp>
 #include <velo/sim/scenario.hpp>
+#include <velo/sim/seeds.hpp>
 #include <velo/sim/simulation.hpp>
 #include <velo/transport/on_shard.hpp>
 
@@ -171,6 +172,21 @@ TEST(SharedWorld, OneScenarioRunsInEveryThreadAlike) {
   });
   EXPECT_EQ(different.load(), 0);
   EXPECT_GT(expected.figures.at("ticks"), 0U);
+}
+
+TEST(SharedWorld, OneRangeOfSeedsIsWorkedOffTogether) {
+  const Ticking scenario;
+  constexpr std::uint64_t count = 40;
+  const sim::SeedTotals expected = sim::run_seeds(scenario, 1, count);
+  sim::SeedRange range(scenario, 1, count);
+  in_eight_threads([&](int /*thread*/) {
+    range.work();
+    static_cast<void>(range.totals());
+  });
+  const sim::SeedTotals totals = range.totals();
+  EXPECT_EQ(totals.runs, count);
+  EXPECT_EQ(totals.combined_hash, expected.combined_hash);
+  EXPECT_EQ(totals.figures, expected.figures);
 }
 
 }  // namespace velo::threads_test

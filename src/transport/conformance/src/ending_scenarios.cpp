@@ -157,6 +157,34 @@ static void closing_while_others_send_ends_once(Stage& stage) {
   EXPECT_EQ(accepted_late.load(), 0U);
 }
 
+static void a_new_connection_carries_nothing_of_the_old_one(Stage& stage) {
+  const Bytes large = Bytes::own(std::string(std::size_t{4} << 20, 'o'));
+  for (int i = 0; i < 5; ++i) {
+    auto [old_client, old_server] = stage.connect();
+    // More than is written at once, both ways, so that some of it is given up with the connection.
+    for (int k = 0; k < 4; ++k) {
+      old_client.send(FrameType::message, "old", large);
+      old_server.send(FrameType::response, "old", large);
+    }
+    old_client.connection->close(reason("epoch over"));
+    auto [client, server] = stage.connect();
+    EXPECT_EQ(old_client.send(FrameType::message, "late", "").admission, Admission::closed);
+    client.send(FrameType::message, "new", "question");
+    server.send(FrameType::response, "new", "answer");
+    ASSERT_TRUE(server.wait_frames(1));
+    ASSERT_TRUE(client.wait_frames(1));
+    ASSERT_TRUE(old_client.wait_closed());
+    ASSERT_TRUE(old_server.wait_closed());
+    client.connection->close_after_flush(reason("done"), std::chrono::seconds(10));
+    ASSERT_TRUE(client.wait_closed());
+    ASSERT_TRUE(server.wait_closed());
+    for (const Party* party : {&client, &server}) {
+      ASSERT_EQ(party->frame_count, 1U);
+      EXPECT_EQ(party->frames[0].header, "new");
+    }
+  }
+}
+
 static void both_sides_may_close_at_once(Stage& stage) {
   for (int i = 0; i < 20; ++i) {
     auto [client, server] = stage.connect();
@@ -196,6 +224,8 @@ constexpr Scenario scenarios[] = {
      true},
     {"ClosingForGoodOvertakesAFlush", closing_for_good_overtakes_a_flush, true},
     {"ClosingWhileOthersSendEndsOnce", closing_while_others_send_ends_once, false},
+    {"ANewConnectionCarriesNothingOfTheOldOne", a_new_connection_carries_nothing_of_the_old_one,
+     false},
     {"BothSidesMayCloseAtOnce", both_sides_may_close_at_once, false},
     {"TheLastPointerMayGoInsideTheEnd", the_last_pointer_may_go_inside_the_end, false},
 };

@@ -19,7 +19,11 @@ class ScenarioTest final : public testing::Test {
       : scenario_(scenario), driver_(std::move(driver)), kit_(std::move(kit)) {}
 
   void TestBody() override {
-    Stage stage(driver_(), kit_());
+    auto driver = driver_();
+    if (scenario_.needs_kernel && driver->simulated()) {
+      GTEST_SKIP() << "a simulated stream ends in both directions at once";
+    }
+    Stage stage(std::move(driver), kit_());
     scenario_.play(stage);
   }
 
@@ -33,8 +37,9 @@ class ScenarioTest final : public testing::Test {
 
 bool register_suite(const std::string& name, const DriverFactory& driver, const KitFactory& kit,
                     bool over_streams) {
-  for (const auto& scenarios : {frame_scenarios(), stream_scenarios(), ending_scenarios(),
-                                connecting_scenarios(), queue_scenarios()}) {
+  for (const auto& scenarios :
+       {frame_scenarios(), stream_scenarios(), ending_scenarios(), half_close_scenarios(),
+        connecting_scenarios(), queue_scenarios()}) {
     for (const Scenario& scenario : scenarios) {
       if (scenario.needs_streams && !over_streams) continue;
       testing::RegisterTest(name.c_str(), scenario.name, nullptr, nullptr, __FILE__, __LINE__,
