@@ -11,7 +11,7 @@ TOOLS = pathlib.Path(__file__).resolve().parent
 sys.path.insert(0, str(TOOLS))
 sys.dont_write_bytecode = True
 
-from velo_tidy import openings, shape, tree  # noqa: E402
+from velo_tidy import limits, openings, shape, tree  # noqa: E402
 from velo_tidy.main import Rules, check_source, check_tree, lower_ratchet  # noqa: E402
 from velo_tidy.source import Finding, Source  # noqa: E402
 
@@ -292,6 +292,41 @@ class Tree(unittest.TestCase):
         lower_ratchet(self.root, rules)
         lowered = shape.Ratchet.load(self.root / "tools" / "ratchet.toml")
         self.assertEqual(lowered.files, {"src/base/src/x.cpp": 502})
+
+
+class NamedLimits(unittest.TestCase):
+    HEADER = "src/room/include/velo/room/limits.hpp"
+
+    def check(self, comment, page=None):
+        text = HEADER + "namespace velo::room::limits {\n" + comment + "constexpr std::size_t things_max = 1'024;\n}\n"
+        with tempfile.TemporaryDirectory() as folder:
+            root = pathlib.Path(folder)
+            (root / self.HEADER).parent.mkdir(parents=True)
+            (root / self.HEADER).write_text(text)
+            (root / "docs").mkdir()
+            if page is None:
+                limits.write(root, [self.HEADER])
+            else:
+                (root / "docs/limits.md").write_text(page)
+            return [finding.message for finding in limits.check(root, [self.HEADER])]
+
+    def test_a_constant_with_a_policy_and_a_fresh_page_is_fine(self):
+        self.assertEqual(self.check("/// Things queued. Policy: more are\n/// dropped.\n"), [])
+
+    def test_a_constant_without_a_policy_is_found(self):
+        for comment in ("", "/// Things queued.\n", "/// Things queued. Policy:\n", "/// Policy: more are dropped.\n"):
+            self.assertTrue(any("things_max" in message for message in self.check(comment)), comment)
+
+    def test_a_stale_or_missing_page_is_found(self):
+        self.assertTrue(any("--limits" in message for message in self.check("/// Things. Policy: no.\n", "old\n")))
+
+    def test_values_are_shown_with_their_units(self):
+        self.assertEqual(limits.shown("std::size_t{64} << 20", "x_bytes_max"), "64 MiB")
+        self.assertEqual(limits.shown("65'535 + 16'384 + 64", "header_bytes_max"), "81,983 bytes")
+        self.assertEqual(limits.shown("4'096", "calls_max"), "4,096")
+        self.assertEqual(limits.shown("std::chrono::hours(24)", "deadline_max"), "24 h")
+        self.assertEqual(limits.shown("std::chrono::milliseconds(50)", "pause"), "50 ms")
+        self.assertEqual(limits.shown("other::limit", "pause"), "`other::limit`")
 
 
 if __name__ == "__main__":

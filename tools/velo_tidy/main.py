@@ -5,7 +5,7 @@ import argparse
 import pathlib
 import sys
 
-from velo_tidy import openings, shape, tree
+from velo_tidy import limits, openings, shape, tree
 from velo_tidy.bans import Bans
 from velo_tidy.layers import Layers
 from velo_tidy.source import CPP_SUFFIXES, Finding, Source
@@ -47,6 +47,7 @@ def check_tree(root, rules, only=None):
         elif path.endswith(_TEXT_SUFFIXES) or path in _TEXT_NAMES:
             findings.extend(check_source(Source.read(root, path), rules))
     findings.extend(stale_ratchet(set(paths), rules.ratchet))
+    findings.extend(limits.check(root, paths))
     return sorted(findings)
 
 
@@ -78,6 +79,7 @@ def main(arguments):
     parser.add_argument("--root", default=pathlib.Path(__file__).resolve().parents[2], type=pathlib.Path)
     parser.add_argument("--list", action="store_true", help="only list the files of the tree, each ended by NUL")
     parser.add_argument("--ratchet", action="store_true", help="lower tools/ratchet.toml to the present sizes")
+    parser.add_argument("--limits", action="store_true", help="write docs/limits.md from the limits.hpp of the rooms")
     options = parser.parse_args(arguments)
 
     if options.list:
@@ -86,6 +88,8 @@ def main(arguments):
     rules = Rules(options.root)
     if options.ratchet:
         lower_ratchet(options.root, rules)
+    if options.limits:
+        limits.write(options.root, tree.files(options.root))
     findings = check_tree(options.root, rules, set(options.paths))
     for finding in findings:
         print(finding)

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// Named limits shared by several rooms. Each room's own limits stand in its own limits.hpp with
-// their overflow policy.
+// Named limits shared by several rooms, each with its policy (docs/limits.md is made from these
+// comments). A room's own limits stand in its own limits.hpp.
 // Threading: constants.
 #pragma once
 
@@ -11,12 +11,14 @@
 
 namespace velo::limits {
 
-/// Header + payload of one frame; more is refused before anything is allocated (protocol limit of
-/// the public velo).
+/// Header and payload of one frame (protocol limit of the public velo). Policy: a larger one is not
+/// sent (messenger::Errc::too_large), and one that arrives closes its connection before anything is
+/// allocated.
 constexpr std::size_t frame_bytes_max = std::size_t{16} << 20;
-/// Every call has a deadline; this one unless the caller names another.
+/// Time that a call has, unless the caller says otherwise. Policy: then it ends as
+/// deadline_exceeded, and its handler is told to stop.
 constexpr Duration call_deadline_default = std::chrono::seconds(30);
-/// A deadline is clamped to this.
+/// The longest time that a call may have. Policy: a longer one is clamped to this.
 constexpr Duration call_deadline_max = std::chrono::hours(24);
 
 }  // namespace velo::limits
