@@ -54,7 +54,7 @@ static Outcome parse_whole(ByteSpan stream) {
 
 static Outcome parse_in_pieces(ByteSpan stream, ByteSpan cuts) {
   Outcome outcome;
-  FrameReader reader;
+  FrameReader reader(std::make_shared<MemoryBudget>());
   std::vector<std::byte> scratch(limits::read_buffer_bytes);
   std::size_t cut = 0;
   const auto piece = [&]() -> std::size_t {
@@ -88,7 +88,7 @@ static Outcome parse_in_pieces(ByteSpan stream, ByteSpan cuts) {
 /// A receiver that has had enough after `taken` frames gets no more, and nothing is held for it.
 static void check_stopping(ByteSpan stream, const Outcome& whole, std::size_t taken) {
   if (whole.frames.size() <= taken) return;
-  FrameReader reader;
+  FrameReader reader(std::make_shared<MemoryBudget>());
   std::vector<std::byte> scratch(limits::read_buffer_bytes);
   reader.begin(scratch);
   std::size_t seen = 0;

@@ -5,7 +5,6 @@
 
 #include <velo/base/limits.hpp>
 #include <velo/messenger/limits.hpp>
-#include <velo/transport/limits.hpp>
 
 #include <fmt/format.h>
 
@@ -19,7 +18,7 @@ namespace bench_options_detail {
 constexpr std::uint64_t frame_overhead_bytes = 1024;
 constexpr std::uint64_t payload_bytes_max = velo::limits::frame_bytes_max - frame_overhead_bytes;
 /// Half of what a connection queues: requests and replies of all calls fit at once.
-constexpr std::uint64_t in_flight_bytes_max = transport::limits::connection_queue_bytes_max / 2;
+constexpr std::uint64_t in_flight_bytes_max = velo::limits::peer_memory_bytes_default / 2;
 
 constexpr std::size_t outstanding_default = 64;
 constexpr std::size_t burst_default = 256;

@@ -68,6 +68,7 @@ struct EchoOptions {
   Rendezvous where;
   std::string transport = "tcp";     ///< tcp, uds
   std::optional<Duration> duration;  ///< nothing: until a signal
+  std::size_t memory_mib = 0;        ///< of the memory budget; 0: the default
 };
 int run_echo(const Globals& globals, const EchoOptions& options);
 

@@ -65,10 +65,11 @@ static Result<void> register_handlers(Velo& node) {
 
 static int serve(const Globals& globals, const EchoOptions& options, Signals& signals,
                  const std::string& sockets) {
-  auto built = Velo::builder()
-                   .add_transport(make_transport(options.transport, sockets))
-                   .filesystem_discovery(options.where.directory, options.where.cluster)
-                   .build();
+  auto builder = Velo::builder()
+                     .add_transport(make_transport(options.transport, sockets))
+                     .filesystem_discovery(options.where.directory, options.where.cluster);
+  if (options.memory_mib != 0) builder.memory_budget(options.memory_mib << 20U);
+  auto built = builder.build();
   if (!built) return fail("cannot start", built.error());
   Velo& node = **built;
   if (auto registered = register_handlers(node); !registered) {

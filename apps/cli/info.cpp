@@ -5,7 +5,6 @@
 #include "client.hpp"
 #include "commands.hpp"
 
-#include <velo/transport/limits.hpp>
 #include <velo/velo.hpp>
 
 #include <fmt/format.h>
@@ -20,12 +19,14 @@ struct LimitsShown {
   std::uint64_t waiting_sends_max = messenger::limits::waiting_sends_max;
   std::uint64_t peers_max = messenger::limits::peers_max;
   std::uint64_t handlers_max = messenger::limits::handlers_max;
-  std::uint64_t connection_queue_bytes_max = transport::limits::connection_queue_bytes_max;
+  std::uint64_t memory_budget_bytes_default = velo::limits::memory_budget_bytes_default;
+  std::uint64_t peer_memory_bytes_default = velo::limits::peer_memory_bytes_default;
   double call_deadline_default_seconds = 0;
   double call_deadline_max_seconds = 0;
 };
 VELO_DESCRIBE(LimitsShown, frame_bytes_max, calls_max, waiting_sends_max, peers_max, handlers_max,
-              connection_queue_bytes_max, call_deadline_default_seconds, call_deadline_max_seconds);
+              memory_budget_bytes_default, peer_memory_bytes_default, call_deadline_default_seconds,
+              call_deadline_max_seconds);
 
 struct InterfaceShown {
   std::string name;

@@ -113,6 +113,8 @@ static void add_echo(CLI::App& app, Globals& globals) {
   sub->add_option("--transport", options->transport, "tcp (on loopback) or uds")
       ->check(CLI::IsMember({"tcp", "uds"}))
       ->capture_default_str();
+  sub->add_option("--memory", options->memory_mib, "MiB that the node may hold for others [256]")
+      ->check(CLI::Range(1, 1 << 20));
   auto* limit = duration_option(sub, "--for", *duration, "End after this time [on a signal]");
   sub->callback([&globals, options, duration, limit] {
     if (limit->count() > 0) options->duration = *duration;

@@ -68,8 +68,8 @@ class SharedTransport : public testing::TestWithParam<Kind>, private transport::
     client_ = make();
     const InstanceId server = InstanceId::random(server_world_->random());
     const InstanceId client = InstanceId::random(client_world_->random());
-    ASSERT_TRUE(server_->start(*server_world_, server, *this));
-    ASSERT_TRUE(client_->start(*client_world_, client, *this));
+    ASSERT_TRUE(server_->start({*server_world_, server, *this, std::make_shared<MemoryBudget>()}));
+    ASSERT_TRUE(client_->start({*client_world_, client, *this, std::make_shared<MemoryBudget>()}));
   }
   void TearDown() override {
     client_->stop();
@@ -164,7 +164,7 @@ TEST_P(SharedTransport, TakesEverybodysFrames) {
       do {
         sent = i % 100 == 0 ? own->send({transport::FrameType::message, {}, large})
                             : own->send({transport::FrameType::message, as_bytes("h"), ByteSpan()});
-      } while (sent.admission == transport::Admission::overloaded);
+      } while (sent.admission == transport::Admission::over_budget);
       ASSERT_EQ(sent.admission, transport::Admission::accepted);
       EXPECT_GT(sent.end, before);
       before = sent.end;

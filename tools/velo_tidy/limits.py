@@ -19,6 +19,10 @@ _OPENING = """<!-- SPDX-License-Identifier: Apache-2.0 -->
 
 Everything that velo queues, keeps or waits for is bounded. This page is made from the `limits.hpp` of each room by
 `tools/tidy --limits`, and `tools/tidy` refuses the tree when the two differ.
+
+How memory is shared out is explained in `<velo/base/budget.hpp>`: each queued byte is charged to its node's budget, and a
+holder may grow to a quarter of what is free to it, so that *n* greedy peers get 1/(*n* + 3) of the budget each and something
+is left for everybody else.
 """
 
 

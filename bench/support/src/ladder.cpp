@@ -128,7 +128,8 @@ class End final : public transport::AcceptHandler, public transport::ConnectionE
     } else {
       transport_ = transport::make_tcp();
     }
-    must(transport_->start(*world_, InstanceId::random(world_->random()), *this), "transport");
+    const InstanceId self = InstanceId::random(world_->random());
+    must(transport_->start({*world_, self, *this, std::make_shared<MemoryBudget>()}), "transport");
   }
 
   World& world() { return *world_; }

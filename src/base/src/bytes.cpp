@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // Blocks behind Bytes: contents in line, or owned by a container.
 
+#include <velo/base/budget.hpp>
 #include <velo/base/bytes.hpp>
 #include <velo/base/op.hpp>
 
@@ -63,6 +64,24 @@ struct OwningBlock final : base_detail::Block {
         container(std::move(c)) {}
 };
 
+/// An inline block that a node's budget was charged for.
+struct ChargedBlock final : base_detail::Block {
+  Charge charge;
+  std::atomic<bool> ended{false};
+
+  explicit ChargedBlock(Charge&& held) noexcept : Block(&destroy_it), charge(std::move(held)) {}
+  std::byte* contents() noexcept { return reinterpret_cast<std::byte*>(this + 1); }
+  static void destroy_it(Block* block) noexcept {
+    static_cast<ChargedBlock*>(block)->~ChargedBlock();
+    ::operator delete(static_cast<void*>(block));
+  }
+};
+
+static ChargedBlock* new_charged_block(std::size_t size, Charge charge) {
+  void* memory = ::operator new(sizeof(ChargedBlock) + size);
+  return new (memory) ChargedBlock(std::move(charge));
+}
+
 }  // namespace bytes_detail
 
 Bytes Bytes::copy(ByteSpan contents) {
@@ -90,6 +109,21 @@ Bytes Bytes::share(std::shared_ptr<const void> owner, ByteSpan contents) {
 }
 
 BytesBuilder::BytesBuilder(std::size_t capacity)
-    : block_(base_detail::new_inline_block(capacity)), capacity_(capacity) {}
+    : block_(base_detail::new_inline_block(capacity)),
+      contents_(base_detail::inline_contents(block_)),
+      capacity_(capacity) {}
+
+BytesBuilder::BytesBuilder(std::size_t capacity, Charge charge) : capacity_(capacity) {
+  auto* block = bytes_detail::new_charged_block(capacity, std::move(charge));
+  block_ = block;
+  contents_ = block->contents();
+}
+
+void Bytes::end_charge() const noexcept {
+  using bytes_detail::ChargedBlock;
+  if (block_ == nullptr || block_->destroy != &ChargedBlock::destroy_it) return;
+  auto* charged = static_cast<ChargedBlock*>(block_);
+  if (!charged->ended.exchange(true, std::memory_order_acq_rel)) charged->charge = Charge();
+}
 
 }  // namespace velo

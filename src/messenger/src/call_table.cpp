@@ -6,6 +6,7 @@
 #include "waiting_send.hpp"
 
 #include <velo/base/check.hpp>
+#include <velo/transport/limits.hpp>
 
 #include <algorithm>
 #include <new>
@@ -338,6 +339,13 @@ std::optional<SendStatus> status_of(const OpState& state) {
   return SendStatus();
 }
 
-Reply take_reply(OpState& state) { return std::move(static_cast<ReplyState&>(state).reply); }
+Reply take_reply(OpState& state) {
+  Reply reply = std::move(static_cast<ReplyState&>(state).reply);
+  // From here on it is the application's to keep.
+  if (reply.payload.size() >= transport::limits::shared_payload_bytes_min) {
+    reply.payload.end_charge();
+  }
+  return reply;
+}
 
 }  // namespace velo::messenger

@@ -3,6 +3,7 @@
 
 #include "handler_queue.hpp"
 #include "impl.hpp"
+#include "no_room.hpp"
 #include "request_window.hpp"
 
 #include <velo/base/log.hpp>
@@ -82,7 +83,10 @@ void Impl::on_response(Link& link, const transport::InFrame& frame) {
   const std::uint64_t charge = slot->charge();
   if (charge != 0) give_window(link, charge);
   slot->reply.json = !link.agreement.msgpack;
-  if (header->outcome == 0) {
+  if (header->outcome == 0 && frame.payload_dropped()) {
+    slot->end_as_handled(no_room_for_reply("it was handled; no room for a reply of " +
+                                           std::to_string(frame.dropped_bytes()) + " bytes"));
+  } else if (header->outcome == 0) {
     slot->reply.payload = frame.retain_payload();
     // A peer of the public velo echoes the request's headers; those are no response headers.
     if (!header->headers.empty() && link.agreement.status) {
@@ -124,10 +128,15 @@ void Impl::on_request(Link& link, const transport::InFrame& frame) {
           transport::OutFrame(transport::FrameType::shutting_down, frame.header(), ByteSpan()));
       return;
     }
-  } else if (header->name == "_hello") {
-    return handle_hello(link, *header, frame.payload());
-  } else if (header->name == "_cancel") {
-    return handle_cancel(link, frame.payload());
+  }
+  if (frame.payload_dropped()) [[unlikely]] {
+    if (!system) calls_->ledger().request_ended(link.account, ReceivedEnd::rejected);
+    const std::string what = "a request of " + std::to_string(frame.dropped_bytes()) + " bytes";
+    return reply_error(link, *header, no_room(*memory_, 0, what));
+  }
+  if (system) {
+    if (header->name == "_hello") return handle_hello(link, *header, frame.payload());
+    if (header->name == "_cancel") return handle_cancel(link, frame.payload());
   }
   const Handler* handler = handlers_.find(header->name);
   auto reject = [&](Error error) {
@@ -171,11 +180,10 @@ void Impl::dispatch(Link& link, const Handler& handler, InboundCall::Request req
   }
   const TimePoint deadline = request.deadline;
   const bool system = request.system;
-  InboundCall* call =
-      InboundCall::create(*this, link, handler, std::move(request), frame.retain_payload());
+  InboundCall* call = InboundCall::create(*this, link, handler, std::move(request), frame);
   if (!system) request_running();
-  if (!link.enter(*call)) {
-    call->reject(make_error(Errc::overloaded, "too many running requests on this connection"));
+  if (const auto entered = link.enter(*call); !entered) {
+    call->reject(entered.error());
     return call->release();
   }
   if (deadline != TimePoint::never()) note_deadline(deadline);
@@ -198,6 +206,7 @@ void Impl::run_inline(Link& link, const Handler& handler, InboundCall::Request r
     call.settle(
         make_error(Errc::handler_threw, base_detail::error_of_current_exception().context()));
   }
+  frame.end_charge();
 }
 
 void Impl::run_heap_call(InboundCall* call) {
@@ -251,18 +260,35 @@ void Impl::send_reply(Link& link, const Agreement& agreement, transport::FrameTy
     }
     return reply_by_dialling(id.requester(), link, type, header, payload);
   }
-  if (sent() != transport::Admission::too_large) return;
-  // The caller must not wait for a reply that cannot be sent.
-  if (const auto response = protocol::decode_response(header)) {
-    std::array<std::byte, protocol::response_fixed_bytes> stack;
-    protocol::ResponseHeader small;
-    small.id = response->id;
-    small.outcome = static_cast<std::uint8_t>(Errc::too_large);
-    const std::size_t size = protocol::encode_response(small, stack);
-    const Bytes text = Bytes::of_static("the reply is over the frame limit");
-    (void)link.connection().send(
-        transport::OutFrame(transport::FrameType::response, ByteSpan(stack).first(size), text));
+  const transport::Admission admission = sent();
+  if (admission == transport::Admission::too_large ||
+      admission == transport::Admission::over_budget) {
+    refuse_reply(link, agreement, header, admission);
   }
+}
+
+/// The caller must not wait for a reply that cannot be sent.
+void Impl::refuse_reply(Link& link, const Agreement& agreement, ByteSpan header,
+                        transport::Admission admission) noexcept {
+  const auto response = protocol::decode_response(header);
+  if (!response) return;
+  const bool too_large = admission == transport::Admission::too_large;
+  const Error error = too_large ? make_error(Errc::too_large, "the reply is over the frame limit")
+                                : no_room_for_reply("it was handled; no room to send the reply");
+  protocol::ResponseHeader small;
+  small.id = response->id;
+  small.outcome = static_cast<std::uint8_t>(error.code().value);
+  Bytes headers;
+  if (agreement.status && !too_large) {
+    Headers exact;
+    exact.emplace(std::string(protocol::error_header_name), protocol::encode_error(error));
+    if (auto encoded = protocol::encode_headers(exact)) headers = std::move(*encoded);
+  }
+  small.headers = headers;
+  std::vector<std::byte> bytes(protocol::encoded_size(small));
+  protocol::encode_response(small, bytes);
+  (void)link.connection().send(
+      transport::OutFrame(transport::FrameType::response, bytes, as_bytes(error.context())));
 }
 
 void Impl::reply_error(Link& link, const protocol::RequestHeader& request, const Error& error) {

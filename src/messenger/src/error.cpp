@@ -23,6 +23,7 @@ static std::string_view name(std::uint16_t value) noexcept {
     case Errc::too_large: return "too_large";
     case Errc::permission_denied: return "permission_denied";
     case Errc::malformed: return "malformed";
+    case Errc::over_budget: return "over_budget";
     case Errc::not_sent: return "not_sent";
     case Errc::connection_lost: return "connection_lost";
     case Errc::unknown_peer: return "unknown_peer";
@@ -42,6 +43,7 @@ static Retry retry(Errc value) noexcept {
   switch (value) {
     case Errc::deadline_exceeded:
     case Errc::overloaded:
+    case Errc::over_budget:
     case Errc::connection_lost:
     case Errc::unknown_peer:
     case Errc::too_many_calls: return Retry::later;

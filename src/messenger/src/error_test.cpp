@@ -19,7 +19,7 @@ const std::vector<Errc> all = {
     Errc::not_sent,       Errc::connection_lost,   Errc::unknown_peer,
     Errc::no_route,       Errc::needs_listener,    Errc::bad_reply,
     Errc::too_many_calls, Errc::no_target,         Errc::headers_too_large,
-    Errc::reserved_name,  Errc::duplicate_handler};
+    Errc::reserved_name,  Errc::duplicate_handler, Errc::over_budget};
 
 TEST(MessengerError, EveryCodeHasANameOfItsOwn) {
   std::set<std::string> names;
@@ -47,6 +47,7 @@ TEST(MessengerError, CodesThatCrossTheWireFitTheStatusByte) {
   EXPECT_EQ(static_cast<int>(Errc::too_large), 10);
   EXPECT_EQ(static_cast<int>(Errc::permission_denied), 11);
   EXPECT_EQ(static_cast<int>(Errc::malformed), 12);
+  EXPECT_EQ(static_cast<int>(Errc::over_budget), 13);
 }
 
 TEST(MessengerError, RetryClassSaysWhatCanHelp) {
@@ -54,6 +55,7 @@ TEST(MessengerError, RetryClassSaysWhatCanHelp) {
   EXPECT_EQ(make_error(Errc::bad_request).retry(), Retry::never);
   EXPECT_EQ(make_error(Errc::overloaded).retry(), Retry::later);
   EXPECT_EQ(make_error(Errc::too_many_calls).retry(), Retry::later);
+  EXPECT_EQ(make_error(Errc::over_budget).retry(), Retry::later);
   EXPECT_EQ(make_error(Errc::not_sent).retry(), Retry::elsewhere);
   EXPECT_EQ(make_error(Errc::shutting_down).retry(), Retry::elsewhere);
   EXPECT_EQ(make_error(Errc::unknown_handler).retry(), Retry::elsewhere);

@@ -3,6 +3,7 @@
 // `_hello` as the first frame, and send what waited, in order.
 
 #include "impl.hpp"
+#include "no_room.hpp"
 #include "request_window.hpp"
 
 #include <velo/base/log.hpp>
@@ -56,11 +57,12 @@ Result<bool> Impl::enqueue(const std::shared_ptr<Peer>& peer, PendingSend& send,
       *ready = peer->link;
       return false;
     }
-    if (peer->pending.size() >= limits::pending_sends_per_peer_max ||
-        peer->pending_bytes + send.bytes() > limits::pending_bytes_per_peer_max) {
+    if (peer->pending.size() >= limits::pending_sends_per_peer_max) {
       return make_error(Errc::overloaded, "too much waits for the connection to this peer");
     }
-    peer->pending_bytes += send.bytes();
+    if (!peer->pending_memory.add(send.bytes(), send.lane())) {
+      return no_room(*memory_, peer->pending_memory.bytes(), "what waits for the connection");
+    }
     peer->pending.push_back(std::move(send));
     if (peer->state == Peer::State::idle) start = peer->begin_attempt();
   }
@@ -167,7 +169,7 @@ void Impl::send_waiting_replies(const std::shared_ptr<Peer>& peer, Link& link) {
     if (peer->link.get() != &link) return;
     std::deque<PendingSend> requests;
     for (PendingSend& send : peer->pending) {
-      if (send.is_reply) peer->pending_bytes -= send.bytes();
+      if (send.is_reply) peer->pending_memory.remove(send.bytes());
       (send.is_reply ? replies : requests).push_back(std::move(send));
     }
     peer->pending = std::move(requests);
@@ -215,7 +217,7 @@ void Impl::on_greeted(const std::shared_ptr<Peer>& peer, std::uint64_t attempt,
     } else if (response) {
       if (extensions_) link->agreement = agree(offer_, response->offer);
       if (link->agreement.windowed()) {
-        link->window = std::make_unique<RequestWindow>(link->connection().shard());
+        link->window = std::make_unique<RequestWindow>(link->connection().shard(), memory_);
         link->window->open(link->agreement.window_calls, link->agreement.window_bytes);
       }
       link->set_handlers(std::make_shared<const HandlerNames>(
@@ -254,7 +256,7 @@ void Impl::become_ready(const std::shared_ptr<Peer>& peer, const std::shared_ptr
         break;
       }
       batch = std::exchange(peer->pending, {});
-      peer->pending_bytes = 0;
+      peer->pending_memory.clear();
     }
     VELO_PLANT(overtaking, std::reverse(batch.begin(), batch.end()));
     for (PendingSend& send : batch) send_pending(*link, send);

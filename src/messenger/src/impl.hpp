@@ -14,6 +14,7 @@
 #include "peer.hpp"
 #include "protocol.hpp"
 
+#include <velo/base/budget.hpp>
 #include <velo/base/world.hpp>
 #include <velo/messenger/messenger.hpp>
 
@@ -33,6 +34,8 @@ struct ImplOptions {
   std::vector<std::unique_ptr<transport::Transport>> transports;
   std::shared_ptr<discovery::PeerDiscovery> discovery;
   std::size_t calls_max = limits::calls_max;
+  std::size_t memory_bytes = velo::limits::memory_budget_bytes_default;
+  std::size_t peer_memory_bytes = 0;  ///< 0: as MemoryBudget has it
   bool extensions = true;
   std::uint64_t window_calls = window_calls_default;
   std::uint64_t window_bytes = window_bytes_default;
@@ -78,6 +81,7 @@ class Impl final : public CallTableEvents,
   // --- handler_queue.cpp
   Result<void> register_handler(Handler handler);
   std::vector<std::shared_ptr<HandlerQueue>> handler_queues() const;
+  const std::shared_ptr<MemoryBudget>& memory() const noexcept { return memory_; }
 
   // --- router.cpp
   OpState& start(CallSpec& spec);
@@ -141,6 +145,8 @@ class Impl final : public CallTableEvents,
   void run_heap_call(InboundCall* call);
   void send_reply(Link& link, const Agreement& agreement, transport::FrameType type,
                   ByteSpan header, const Bytes& payload) noexcept;
+  void refuse_reply(Link& link, const Agreement& agreement, ByteSpan header,
+                    transport::Admission admission) noexcept;
   /// A request whose handler does not run within the event that brought it.
   void request_running() noexcept { running_requests_.fetch_add(1, std::memory_order_acq_rel); }
   void request_over() noexcept { running_requests_.fetch_sub(1, std::memory_order_acq_rel); }
@@ -278,6 +284,7 @@ class Impl final : public CallTableEvents,
   std::mutex announcement_mutex_;
   std::unique_ptr<discovery::Registration> announcement_;
   const bool extensions_;
+  const std::shared_ptr<MemoryBudget> memory_;
   PeerInfo self_;
   WorkerId worker_;
   Offer offer_;

@@ -20,7 +20,7 @@ InboundCall::InboundCall(Impl& impl, Link& link, const Handler& handler, Request
       frame_(&frame) {}
 
 InboundCall::InboundCall(std::shared_ptr<Impl> impl, std::shared_ptr<Link> link,
-                         const Handler& handler, Request request, Bytes payload)
+                         const Handler& handler, Request request, const transport::InFrame& frame)
     : impl_owner_(std::move(impl)),
       link_owner_(std::move(link)),
       impl_(*impl_owner_),
@@ -28,17 +28,22 @@ InboundCall::InboundCall(std::shared_ptr<Impl> impl, std::shared_ptr<Link> link,
       handler_(handler),
       request_(std::move(request)),
       agreement_(link_.agreement),
-      owned_payload_(std::move(payload)) {
+      owned_payload_(frame.retain_payload()),
+      held_bytes_(sizeof(InboundCall) + (frame.payload_is_shared() ? 0 : owned_payload_.size())) {
   request_.payload = owned_payload_.span();
+  for (const auto& [name, value] : request_.headers) held_bytes_ += name.size() + value.size();
 }
 
 InboundCall* InboundCall::create(Impl& impl, Link& link, const Handler& handler, Request request,
-                                 Bytes payload) {
-  return new InboundCall(impl.shared_from_this(), link.self(), handler, std::move(request),
-                         std::move(payload));
+                                 const transport::InFrame& frame) {
+  return new InboundCall(impl.shared_from_this(), link.self(), handler, std::move(request), frame);
 }
 
-InboundCall::~InboundCall() = default;
+InboundCall::~InboundCall() {
+  // What the handler kept of the payload is the application's.
+  owned_payload_.end_charge();
+  if (entered_) link_.let_go(held_bytes_);
+}
 
 bool InboundCall::try_retain() noexcept {
   std::uint32_t count = references_.load(std::memory_order_relaxed);

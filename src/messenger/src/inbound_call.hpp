@@ -38,7 +38,7 @@ class InboundCall : public LaneItem {
               const transport::InFrame& frame);
   /// For all others: owns a copy (or a share) of the payload. Starts with one reference.
   static InboundCall* create(Impl& impl, Link& link, const Handler& handler, Request request,
-                             Bytes payload);
+                             const transport::InFrame& frame);
   InboundCall(const InboundCall&) = delete;
   InboundCall& operator=(const InboundCall&) = delete;
   ~InboundCall();
@@ -53,6 +53,10 @@ class InboundCall : public LaneItem {
   Impl& impl() const noexcept { return impl_; }
   Link& link() const noexcept { return link_; }
   const Agreement& agreement() const noexcept { return agreement_; }
+  /// What it holds itself; a payload that shares a block is counted by the block.
+  std::size_t held_bytes() const noexcept { return held_bytes_; }
+  /// The link holds that much for it.
+  void entered() noexcept { entered_ = true; }
   ByteSpan payload() const noexcept { return request_.payload; }
   Bytes payload_bytes() const;
 
@@ -74,7 +78,7 @@ class InboundCall : public LaneItem {
 
  private:
   InboundCall(std::shared_ptr<Impl> impl, std::shared_ptr<Link> link, const Handler& handler,
-              Request request, Bytes payload);
+              Request request, const transport::InFrame& frame);
   void ended(ReceivedEnd end) noexcept;
   bool win() noexcept {
     VELO_PLANT(double_completion, return true);
@@ -91,6 +95,8 @@ class InboundCall : public LaneItem {
   const Agreement agreement_;
   Bytes owned_payload_;
   const transport::InFrame* frame_ = nullptr;
+  std::size_t held_bytes_ = 0;
+  bool entered_ = false;
   Headers response_headers_;
   mutable std::mutex stop_mutex_;
   mutable std::optional<std::stop_source> stop_;

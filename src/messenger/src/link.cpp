@@ -5,6 +5,7 @@
 
 #include "impl.hpp"
 #include "inbound_call.hpp"
+#include "no_room.hpp"
 #include "request_window.hpp"
 
 #include <algorithm>
@@ -17,7 +18,8 @@ Link::Link(std::shared_ptr<Impl> impl, transport::ConnectionPtr connection, std:
       keepalive_(std::move(impl)),
       connection_(std::move(connection)),
       serial_(serial),
-      dialed_(dialed) {}
+      dialed_(dialed),
+      running_memory_(impl_.memory()) {}
 
 Link::~Link() = default;
 
@@ -84,20 +86,31 @@ void Link::drain_written() noexcept {
   }
 }
 
-bool Link::enter(InboundCall& call) {
+Result<void> Link::enter(InboundCall& call) {
   const std::lock_guard lock(mutex_);
-  if (running_.size() >= limits::running_requests_per_connection_max) return false;
+  if (running_.size() >= limits::running_requests_per_connection_max) {
+    return make_error(Errc::overloaded, "too many running requests on this connection");
+  }
   const std::uint64_t charge = charge_of(call);
   if (charge != 0 && (unanswered_calls_ >= call.agreement().window_calls ||
                       unanswered_bytes_ + charge > call.agreement().window_bytes)) {
-    return false;
+    return make_error(Errc::overloaded, "beyond the request window that was agreed on");
   }
+  if (!running_memory_.add(call.held_bytes(), Lane::requests)) {
+    return no_room(*impl_.memory(), running_memory_.bytes(), "what runs for this connection");
+  }
+  call.entered();
   // A peer that uses an id twice at once only confuses its own cancellation.
   if (running_.emplace(call.request().id, &call).second && charge != 0) {
     ++unanswered_calls_;
     unanswered_bytes_ += charge;
   }
-  return true;
+  return {};
+}
+
+void Link::let_go(std::size_t bytes) noexcept {
+  const std::lock_guard lock(mutex_);
+  running_memory_.remove(bytes);
 }
 
 std::uint64_t Link::charge_of(const InboundCall& call) const noexcept {

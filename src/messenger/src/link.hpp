@@ -71,8 +71,11 @@ class Link final : public transport::ConnectionEvents, public std::enable_shared
   /// written.
   void await_written(std::uint64_t end, MessageId id);
 
-  /// Enters a running request; false when the connection has too many.
-  bool enter(InboundCall& call);
+  /// Enters a running request, and holds its memory until let_go(); an error when the connection
+  /// has too many, or too much.
+  Result<void> enter(InboundCall& call);
+  /// The request that was entered is gone, with what it held.
+  void let_go(std::size_t bytes) noexcept;
   /// The request ended; false if it was not (any longer) in the table.
   bool leave(InboundCall& call) noexcept;
   void cancel_inbound(const MessageId& id) noexcept;
@@ -106,6 +109,7 @@ class Link final : public transport::ConnectionEvents, public std::enable_shared
   /// Of those in the table that will be answered: how many, and their frames' bytes.
   std::uint64_t unanswered_calls_ = 0;
   std::uint64_t unanswered_bytes_ = 0;
+  Holding running_memory_;
 };
 
 }  // namespace velo::messenger

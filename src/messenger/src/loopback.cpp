@@ -21,7 +21,8 @@ static int& depth() noexcept {
 
 class Loopback final : public transport::Connection {
  public:
-  explicit Loopback(Shard& shard) : shard_(shard) {}
+  Loopback(Shard& shard, std::shared_ptr<MemoryBudget> budget)
+      : shard_(shard), budget_(std::move(budget)) {}
 
   void start(transport::ConnectionEvents& events) override {
     events_.store(&events, std::memory_order_release);
@@ -46,7 +47,7 @@ class Loopback final : public transport::Connection {
                          transport::InFrame(frame.type, frame.header, frame.payload, frame.owner));
         --depth();
       } else {
-        deliver_later(frame);
+        result.admission = deliver_later(frame);
       }
     }
     delivered();
@@ -86,20 +87,30 @@ class Loopback final : public transport::Connection {
     post(shard_, announce);
   }
 
-  void deliver_later(const transport::OutFrame& frame) {
+  transport::Admission deliver_later(const transport::OutFrame& frame) {
+    const std::size_t bytes = frame.header.size() + frame.payload.size() + frame_overhead_bytes;
+    const Lane lane = transport::lane_of(frame.type);
+    // One's own replies are what makes room: they always fit.
+    Charge charge = lane == Lane::requests ? Charge::try_take(budget_, bytes, lane)
+                                           : Charge::take(budget_, bytes);
+    if (!charge) return transport::Admission::over_budget;
     delivering_.fetch_add(1, std::memory_order_seq_cst);
     Bytes header = Bytes::copy(frame.header);
     Bytes payload = frame.owner != nullptr ? *frame.owner : Bytes::copy(frame.payload);
-    post(shard_,
-         [this, type = frame.type, header = std::move(header), payload = std::move(payload)] {
-           if (auto* events = events_.load(std::memory_order_acquire)) {
-             events->on_frame(*this, transport::InFrame(type, header, payload, &payload));
-           }
-           delivered();
-         });
+    post(shard_, [this, type = frame.type, header = std::move(header), payload = std::move(payload),
+                  charge = std::move(charge)] {
+      if (auto* events = events_.load(std::memory_order_acquire)) {
+        events->on_frame(*this, transport::InFrame(type, header, payload, &payload));
+      }
+      delivered();
+    });
+    return transport::Admission::accepted;
   }
 
+  static constexpr std::size_t frame_overhead_bytes = 256;
+
   Shard& shard_;
+  const std::shared_ptr<MemoryBudget> budget_;
   std::atomic<transport::ConnectionEvents*> events_{nullptr};
   std::atomic<bool> closed_{false};
   std::atomic<bool> announced_{false};
@@ -110,8 +121,8 @@ class Loopback final : public transport::Connection {
 
 }  // namespace loopback_detail
 
-transport::ConnectionPtr make_loopback(Shard& shard) {
-  return transport::ConnectionPtr::adopt(new loopback_detail::Loopback(shard));
+transport::ConnectionPtr make_loopback(Shard& shard, std::shared_ptr<MemoryBudget> budget) {
+  return transport::ConnectionPtr::adopt(new loopback_detail::Loopback(shard, std::move(budget)));
 }
 
 }  // namespace velo::messenger

@@ -4,6 +4,7 @@
 // Threading: any thread; deliveries nested too deeply are posted to the shard.
 #pragma once
 
+#include <velo/base/budget.hpp>
 #include <velo/transport/connection.hpp>
 
 #include <atomic>
@@ -11,6 +12,7 @@
 
 namespace velo::messenger {
 
-transport::ConnectionPtr make_loopback(Shard& shard);
+/// Deliveries that are posted are charged to `budget`.
+transport::ConnectionPtr make_loopback(Shard& shard, std::shared_ptr<MemoryBudget> budget);
 
 }  // namespace velo::messenger

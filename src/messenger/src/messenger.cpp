@@ -19,6 +19,7 @@ Impl::Impl(World& world, ImplOptions options)
       transports_(std::move(options.transports)),
       discovery_(std::move(options.discovery)),
       extensions_(options.extensions),
+      memory_(std::make_shared<MemoryBudget>(options.memory_bytes, options.peer_memory_bytes)),
       shards_(world.shard_count()) {
   self_.instance_id = InstanceId::random(world.random());
   worker_ = self_.instance_id.worker_id();
@@ -45,14 +46,14 @@ Result<void> Impl::start_up() {
   facade_ =
       std::make_unique<Messenger>(std::shared_ptr<Impl>(std::shared_ptr<void>(), this), false);
   register_system_handlers();
-  self_link_ = add_link(make_loopback(shard(0)), false);
+  self_link_ = add_link(make_loopback(shard(0), memory_), false);
   self_link_->peer = self_.instance_id;
   self_link_->account = calls_->ledger().open(self_.instance_id);
   self_link_->agreement = agree(offer_, offer_);
   self_link_->agreement.window = false;
   self_link_->connection().start(*self_link_);
   for (const auto& transport : transports_) {
-    if (auto started = transport->start(world_, self_.instance_id, *this); !started) {
+    if (auto started = transport->start({world_, self_.instance_id, *this, memory_}); !started) {
       return started.error();
     }
     Bytes entry = transport->address_entry();
@@ -145,6 +146,7 @@ NodeBooks Messenger::node_books() const { return impl_->node_books(); }
 Op<NodeBooks> Messenger::books_of(const InstanceId& peer, Duration timeout) {
   return impl_->books_of(peer, timeout);
 }
+MemoryUse Messenger::memory() const { return impl_->memory()->use(); }
 
 struct MessengerBuilder::Parts {
   World& world;
@@ -172,6 +174,11 @@ MessengerBuilder& MessengerBuilder::calls_max(std::size_t calls) {
 MessengerBuilder& MessengerBuilder::request_window(std::size_t calls, std::size_t bytes) {
   parts_->options.window_calls = std::max<std::size_t>(calls, 1);
   parts_->options.window_bytes = std::max<std::size_t>(bytes, 1);
+  return *this;
+}
+MessengerBuilder& MessengerBuilder::memory_budget(std::size_t bytes, std::size_t peer_bytes) {
+  parts_->options.memory_bytes = bytes;
+  parts_->options.peer_memory_bytes = peer_bytes;
   return *this;
 }
 MessengerBuilder& MessengerBuilder::without_extensions() {

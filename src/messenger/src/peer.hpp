@@ -11,6 +11,7 @@
 #include "call_table.hpp"
 #include "link.hpp"
 
+#include <velo/base/budget.hpp>
 #include <velo/base/ids.hpp>
 #include <velo/transport/transport.hpp>
 
@@ -37,6 +38,7 @@ struct PendingSend {
   Bytes headers;
   Bytes payload;
 
+  Lane lane() const noexcept { return is_reply ? Lane::replies : Lane::requests; }
   std::size_t bytes() const noexcept {
     return sizeof(PendingSend) + handler.size() + headers.size() + payload.size() +
            reply_header.size();
@@ -53,7 +55,7 @@ struct Peer {
     Start(std::uint64_t a, bool r) noexcept : attempt(a), resolve(r) {}
   };
 
-  explicit Peer(std::size_t shard_index);
+  Peer(std::size_t shard_index, std::shared_ptr<MemoryBudget> memory);
   Peer(const Peer&) = delete;
   Peer& operator=(const Peer&) = delete;
   ~Peer();
@@ -75,8 +77,8 @@ struct Peer {
   std::uint64_t attempt = 0;   ///< dials so far; a late answer of an earlier one is ignored
   std::shared_ptr<Link> link;  ///< set while greeting and ready
   std::deque<PendingSend> pending;
-  std::size_t pending_bytes = 0;
-  bool asking = false;  ///< the peer was asked for its handlers, and did not answer yet
+  Holding pending_memory;  ///< what `pending` holds
+  bool asking = false;     ///< the peer was asked for its handlers, and did not answer yet
   Backoff backoff;
   TimePoint ready_since;
   bool dialled = false;  ///< the attempt under way has tried an address

@@ -74,7 +74,7 @@ Result<void> Impl::register_peer(const PeerInfo& info, PeerSource source) {
     if (by_worker_.size() >= limits::peers_max) {
       return velo::make_error(velo::Errc::overloaded, "peers_max is reached");
     }
-    auto peer = std::make_shared<Peer>(next_shard_++ % shards_.size());
+    auto peer = std::make_shared<Peer>(next_shard_++ % shards_.size(), memory_);
     peer->worker = info.worker_id();
     found = by_worker_.emplace(info.worker_id(), std::move(peer)).first;
   }
@@ -131,7 +131,7 @@ Result<void> Impl::unregister_peer(const InstanceId& id) {
     ++peer->attempt;
     link = peer->link;
     pending = std::exchange(peer->pending, {});
-    peer->pending_bytes = 0;
+    peer->pending_memory.clear();
   }
   fail_pending(std::move(pending), make_error(Errc::unknown_peer, "the peer was unregistered"));
   post(shard(peer->shard), [impl = shared_from_this(), peer] { impl->cancel_pause(peer); });
@@ -169,7 +169,7 @@ Result<std::shared_ptr<Peer>> Impl::peer_for(const CallSpec& spec) {
     if (by_worker_.size() >= limits::peers_max) {
       return velo::make_error(velo::Errc::overloaded, "peers_max is reached");
     }
-    peer = std::make_shared<Peer>(next_shard_++ % shards_.size());
+    peer = std::make_shared<Peer>(next_shard_++ % shards_.size(), memory_);
     peer->worker = worker;
     found = by_worker_.emplace(worker, peer).first;
   }

@@ -31,7 +31,8 @@ struct Peer::Pause {
   }
 };
 
-Peer::Peer(std::size_t shard_index) : shard(shard_index) {}
+Peer::Peer(std::size_t shard_index, std::shared_ptr<MemoryBudget> memory)
+    : pending_memory(std::move(memory)), shard(shard_index) {}
 Peer::~Peer() = default;
 
 Peer::Start Peer::begin_attempt() {
@@ -114,7 +115,7 @@ void Impl::drop_ended(Peer& peer) {
     if (send.is_reply) return false;
     const CallSlot* slot = calls_->find(send.id.slot());
     if (slot != nullptr && slot->live_generation() == send.id.generation()) return false;
-    peer.pending_bytes -= send.bytes();
+    peer.pending_memory.remove(send.bytes());
     return true;
   });
 }
@@ -155,7 +156,7 @@ void Impl::fail_attempt(const std::shared_ptr<Peer>& peer, std::uint64_t attempt
     if (peer->attempt != attempt) return;
     peer->link = nullptr;
     pending = std::exchange(peer->pending, {});
-    peer->pending_bytes = 0;
+    peer->pending_memory.clear();
     peer->state = Peer::State::idle;
     // Finding out that there is nothing to dial costs nobody anything.
     if (std::exchange(peer->dialled, false) && !stopped_.load(std::memory_order_seq_cst)) {

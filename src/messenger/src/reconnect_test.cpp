@@ -18,9 +18,8 @@ class CountedTransport final : public transport::Transport {
   CountedTransport(sim::SimNode& node, std::vector<TimePoint>& dials)
       : tcp_(transport::make_tcp(tcp_of(node))), dials_(dials) {}
   std::string_view key() const noexcept override { return tcp_->key(); }
-  Result<void> start(World& world, const InstanceId& self,
-                     transport::AcceptHandler& accepts) override {
-    return tcp_->start(world, self, accepts);
+  Result<void> start(const transport::TransportContext& context) override {
+    return tcp_->start(context);
   }
   Bytes address_entry() const override { return tcp_->address_entry(); }
   Result<void> check_entry(ByteSpan entry) const override { return tcp_->check_entry(entry); }

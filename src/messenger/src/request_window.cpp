@@ -56,13 +56,15 @@ RequestWindow::Left RequestWindow::left() const noexcept {
 RequestWindow::Held RequestWindow::hold(PendingSend send) {
   const std::lock_guard lock(mutex_);
   if (closed_) return Held::closed;
-  if (held_.size() >= limits::held_requests_per_connection_max ||
-      held_bytes_ + send.bytes() > limits::held_bytes_per_connection_max) {
-    return Held::full;
-  }
-  held_bytes_ += send.bytes();
+  if (held_.size() >= limits::held_requests_per_connection_max) return Held::full;
+  if (!held_memory_.add(send.bytes(), send.lane())) return Held::over_budget;
   held_.push_back(std::move(send));
   return holds_.exchange(true, std::memory_order_seq_cst) ? Held::behind_others : Held::first;
+}
+
+std::uint64_t RequestWindow::held_bytes() {
+  const std::lock_guard lock(mutex_);
+  return held_memory_.bytes();
 }
 
 std::optional<PendingSend> RequestWindow::pop() {
@@ -73,13 +75,13 @@ std::optional<PendingSend> RequestWindow::pop() {
   }
   PendingSend send = std::move(held_.front());
   held_.pop_front();
-  held_bytes_ -= send.bytes();
+  held_memory_.remove(send.bytes());
   return send;
 }
 
 void RequestWindow::put_back(PendingSend send) {
   const std::lock_guard lock(mutex_);
-  held_bytes_ += send.bytes();
+  held_memory_.take(send.bytes());
   held_.push_front(std::move(send));
 }
 
@@ -87,7 +89,7 @@ std::deque<PendingSend> RequestWindow::close() {
   const std::lock_guard lock(mutex_);
   closed_ = true;
   owed_.clear();
-  held_bytes_ = 0;
+  held_memory_.clear();
   return std::exchange(held_, {});
 }
 

@@ -22,7 +22,8 @@ namespace velo::messenger {
 
 class RequestWindow {
  public:
-  explicit RequestWindow(const Executor& shard) noexcept : shard_(shard) {}
+  RequestWindow(const Executor& shard, std::shared_ptr<MemoryBudget> memory) noexcept
+      : shard_(shard), held_memory_(std::move(memory)) {}
 
   /// Once, on the shard, before the link is published.
   void open(std::uint64_t calls, std::uint64_t bytes) noexcept;
@@ -40,9 +41,10 @@ class RequestWindow {
 
   /// Whether requests wait, so that newer ones have to queue behind them.
   bool holds() const noexcept { return holds_.load(std::memory_order_seq_cst); }
-  enum class Held : std::uint8_t { first, behind_others, full, closed };
+  enum class Held : std::uint8_t { first, behind_others, full, over_budget, closed };
   /// Queues; after `first` the caller sees to it that the shard looks at the queue.
   Held hold(PendingSend send);
+  std::uint64_t held_bytes();
   /// The oldest that waits; none: newer ones need not queue any longer. Shard.
   std::optional<PendingSend> pop();
   /// It does not fit yet. Shard.
@@ -107,7 +109,7 @@ class RequestWindow {
 
   std::mutex mutex_;
   std::deque<PendingSend> held_;
-  std::size_t held_bytes_ = 0;
+  Holding held_memory_;
   std::vector<Owed> owed_;
   bool closed_ = false;
 };

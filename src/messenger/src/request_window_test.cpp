@@ -17,7 +17,7 @@ struct Nowhere final : Executor {
 
 TEST(RequestWindow, FitsSoManyCallsAndBytes) {
   Nowhere shard;
-  RequestWindow window(shard);
+  RequestWindow window(shard, std::make_shared<MemoryBudget>());
   window.open(3, 100);
   EXPECT_TRUE(window.take(60));
   EXPECT_FALSE(window.take(41));
@@ -31,7 +31,7 @@ TEST(RequestWindow, FitsSoManyCallsAndBytes) {
 
 TEST(RequestWindow, ChargesNoRequestMoreThanAllBytes) {
   Nowhere shard;
-  RequestWindow window(shard);
+  RequestWindow window(shard, std::make_shared<MemoryBudget>());
   window.open(3, 100);
   EXPECT_EQ(window.charge_of(99), 99u);
   EXPECT_EQ(window.charge_of(1'000), 100u);
@@ -39,7 +39,7 @@ TEST(RequestWindow, ChargesNoRequestMoreThanAllBytes) {
 
 TEST(RequestWindow, TheShardGetsAllOfIt) {
   Nowhere shard;
-  RequestWindow window(shard);
+  RequestWindow window(shard, std::make_shared<MemoryBudget>());
   window.open(1'024, 1 << 20);
   const Executor::Scope here(&shard);
   for (int i = 0; i < 1'024; ++i) EXPECT_TRUE(window.take(1'024)) << i;
@@ -48,7 +48,7 @@ TEST(RequestWindow, TheShardGetsAllOfIt) {
 
 TEST(RequestWindow, TheShardKeepsOnlyAShareToItself) {
   Nowhere shard;
-  RequestWindow window(shard);
+  RequestWindow window(shard, std::make_shared<MemoryBudget>());
   window.open(1'024, 1 << 20);
   {
     const Executor::Scope here(&shard);
@@ -62,7 +62,7 @@ TEST(RequestWindow, TheShardKeepsOnlyAShareToItself) {
 
 TEST(RequestWindow, OffersOfAPeerAreCut) {
   Nowhere shard;
-  RequestWindow window(shard);
+  RequestWindow window(shard, std::make_shared<MemoryBudget>());
   window.open(UINT64_MAX, UINT64_MAX);
   EXPECT_EQ(window.left().calls, std::uint64_t{1} << 22U);
   EXPECT_LT(window.left().bytes, std::uint64_t{1} << 40U);
@@ -74,7 +74,7 @@ TEST(RequestWindow, NothingIsLostOnRandomWalks) {
   for (unsigned seed = 0; seed < 100; ++seed) {
     std::mt19937 random(seed);
     Nowhere shard;
-    RequestWindow window(shard);
+    RequestWindow window(shard, std::make_shared<MemoryBudget>());
     const std::uint64_t calls = 1 + random() % 300;
     const std::uint64_t bytes = 1 + random() % 100'000;
     window.open(calls, bytes);
@@ -100,7 +100,7 @@ TEST(RequestWindow, NothingIsLostOnRandomWalks) {
 
 TEST(RequestWindow, WhatWaitsComesOutInOrder) {
   Nowhere shard;
-  RequestWindow window(shard);
+  RequestWindow window(shard, std::make_shared<MemoryBudget>());
   window.open(1, 1);
   auto of = [](const char* name) {
     PendingSend send;

@@ -2,6 +2,7 @@
 // A send's way from its builder to a connection: checks, a slot, the peer, the bytes.
 
 #include "impl.hpp"
+#include "no_room.hpp"
 #include "request_window.hpp"
 #include "waiting_send.hpp"
 
@@ -243,10 +244,10 @@ Impl::Transmitted Impl::transmit(Link& link, CallSlot& slot, MessageId id, const
     if (charge != 0) give_window(link, charge);
     return Transmitted::done;  // the call ended while it waited
   }
-  const auto end_unsent = [&](Errc code, const char* why) {
+  const auto end_unsent = [&](Error error) {
     if (take_off_link(mark, slot, id.generation(), charge)) {
       if (charge != 0) give_window(link, charge);
-      end_call(id, make_error(code, why));
+      end_call(id, std::move(error));
     }
     return Transmitted::done;
   };
@@ -264,10 +265,10 @@ Impl::Transmitted Impl::transmit(Link& link, CallSlot& slot, MessageId id, const
         link.await_written(sent.end, id);
       }
       return Transmitted::done;
-    case transport::Admission::overloaded:
-      return end_unsent(Errc::overloaded, "the connection's queue is full");
+    case transport::Admission::over_budget:
+      return end_unsent(no_room(*memory_, link.connection().queued(), "the queue to the peer"));
     case transport::Admission::too_large:
-      return end_unsent(Errc::too_large, "the request is over the frame limit");
+      return end_unsent(make_error(Errc::too_large, "the request is over the frame limit"));
     case transport::Admission::closed: break;
   }
   return take_off_link(mark, slot, id.generation(), charge) ? Transmitted::link_closed

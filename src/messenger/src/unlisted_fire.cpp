@@ -93,7 +93,7 @@ void Impl::on_held_answer(const std::shared_ptr<Peer>& peer, const std::shared_p
         // What was sent after the question may be about a handler registered after the answer.
         again = unlisted(next) && !next.asked;
         if (again) break;
-        peer->pending_bytes -= next.bytes();
+        peer->pending_memory.remove(next.bytes());
         batch.push_back(std::move(next));
         peer->pending.pop_front();
       }

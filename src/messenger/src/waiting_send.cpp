@@ -4,6 +4,7 @@
 #include "waiting_send.hpp"
 
 #include "impl.hpp"
+#include "no_room.hpp"
 
 namespace velo::messenger {
 
@@ -50,7 +51,11 @@ void WaitingSend::on_recycle(OpState& state) noexcept {
 OpState& Impl::wait_for_capacity(CallSpec& spec) {
   const TimePoint deadline = world_.clock().now() + spec.timeout;
   std::stop_token stop = spec.stop;
+  Charge charge = Charge::try_take(
+      memory_, sizeof(WaitingSend) + spec.handler.size() + spec.payload.size(), Lane::requests);
+  if (!charge) return refuse(spec, no_room(*memory_, 0, "a send that waits for a call slot"));
   auto waiting = std::make_shared<WaitingSend>(world_, spec, deadline);
+  waiting->charge = std::move(charge);
   {
     const std::lock_guard lock(waiting_mutex_);
     if (waiting_.size() >= limits::waiting_sends_max) {
@@ -102,6 +107,7 @@ void Impl::run_waiting() {
       slot->release_consumer();
       continue;
     }
+    next->charge = Charge();
     next->spec.timeout = next->deadline - now;
     note_deadline(next->deadline);
     Op<Reply>(begin(next->spec, *slot), [](OpState& state) -> Result<Reply> {

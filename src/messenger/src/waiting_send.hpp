@@ -7,6 +7,8 @@
 
 #include "call_table.hpp"
 
+#include <velo/base/budget.hpp>
+
 #include <atomic>
 #include <memory>
 #include <optional>
@@ -37,6 +39,7 @@ class WaitingSend final : public ReplyState {
   CallSpec spec;
   std::string handler;
   const TimePoint deadline;
+  Charge charge;  ///< while it waits
 
  private:
   struct Cancel {

@@ -3,6 +3,7 @@
 // when answers and cancellations made room.
 
 #include "impl.hpp"
+#include "no_room.hpp"
 #include "request_window.hpp"
 
 #include <array>
@@ -23,6 +24,10 @@ Impl::Transmitted Impl::hold_back(Link& link, MessageId id, const Outgoing& outg
     case RequestWindow::Held::behind_others: break;
     case RequestWindow::Held::full:
       end_call(id, make_error(Errc::overloaded, "too much waits for the peer's request window"));
+      break;
+    case RequestWindow::Held::over_budget:
+      end_call(id,
+               no_room(*memory_, link.window->held_bytes(), "what waits for the request window"));
       break;
     case RequestWindow::Held::closed: return Transmitted::link_closed;
   }
@@ -76,7 +81,7 @@ bool Impl::send_cancel(Link& link, MessageId id) noexcept {
   protocol::encode_id(id, body);
   const auto sent = link.connection().send(transport::OutFrame(
       transport::FrameType::message, ByteSpan(header_bytes).first(size), ByteSpan(body)));
-  return sent.admission != transport::Admission::overloaded;
+  return sent.admission != transport::Admission::over_budget;
 }
 
 void Impl::settle_owed(Link& link) {

@@ -158,14 +158,14 @@ TEST_F(Windows, OneThatWaitsExpiresInTimeAndNeverLeaves) {
   EXPECT_EQ((*cluster)[0].books().unary[Fate::cancelled], 1u);
 }
 
-TEST_F(Windows, TooManyBytesThatWaitAreOverloaded) {
+TEST_F(Windows, TooManyBytesThatWaitAreOverBudget) {
   start(with_window(1));
   hold(1);
   settle();
   const Bytes large = Bytes::copy(std::string(std::size_t{15} << 20, 'x'));
   for (int i = 0; i < 4; ++i) ops.push_back(call("echo", large));
   const auto refused = cluster->wait(call("echo", large));
-  EXPECT_EQ(outcome(refused), "messenger.overloaded");
+  EXPECT_EQ(outcome(refused), "messenger.over_budget");
   EXPECT_EQ(refused.error().retry(), Retry::later);
 }
 

@@ -29,8 +29,10 @@ struct Received {
 class Feeder {
  public:
   std::vector<Received> received;
-  FrameReader reader;
+  std::shared_ptr<MemoryBudget> budget = std::make_shared<MemoryBudget>();
+  FrameReader reader{budget};
   std::size_t held_bytes_max = 0;
+  std::vector<std::size_t> dropped;  ///< of each frame
 
   /// One turn with reads of at most `read_bytes`.
   FrameFault turn(ByteSpan bytes, std::size_t read_bytes) {
@@ -46,6 +48,7 @@ class Feeder {
         const Bytes kept = frame.retain_payload();
         received.push_back({frame.type(), std::string(as_text(frame.header())), kept.to_string(),
                             kept.data() == frame.payload().data()});
+        dropped.push_back(frame.dropped_bytes());
         return true;
       });
       if (fault != FrameFault::none) return fault;
@@ -92,6 +95,44 @@ TEST(FrameReader, DeliversTheSameFramesWhateverTheFragmentation) {
       }
       EXPECT_TRUE(feeder.received == expected);
       EXPECT_LE(feeder.reader.held_bytes(), 512U);
+    }
+  }
+}
+
+TEST(FrameReader, WithoutRoomSkipsLargePayloadsOnlyWhateverTheFragmentation) {
+  std::mt19937 random(11);
+  std::vector<std::byte> stream;
+  std::vector<Received> expected;
+  const std::size_t sizes[] = {0, 11, 4000, 15'000, 20'000, 65'536, 70'000, 300'000};
+  for (int i = 0; i < 60; ++i) {
+    add(stream, expected, static_cast<FrameType>(random() % frame_type_count),
+        std::string(random() % 5 == 0 ? 70'000 : random() % 80, 'h'),
+        std::string(sizes[random() % std::size(sizes)], static_cast<char>('a' + i % 26)));
+  }
+  for (const std::size_t turn_bytes : {1000UL, 65'537UL, 1'000'000UL}) {
+    for (const std::size_t read_bytes : {77UL, 16'000UL, 300'000UL}) {
+      Feeder feeder;
+      feeder.budget->take(feeder.budget->bytes_max());
+      for (std::size_t at = 0; at < stream.size();) {
+        const std::size_t count = std::min(stream.size() - at, 1 + random() % turn_bytes);
+        ASSERT_EQ(feeder.turn(ByteSpan(stream).subspan(at, count), read_bytes), FrameFault::none);
+        at += count;
+      }
+      ASSERT_EQ(feeder.received.size(), expected.size());
+      EXPECT_TRUE(std::any_of(feeder.dropped.begin(), feeder.dropped.end(),
+                              [](std::size_t bytes) { return bytes != 0; }));
+      for (std::size_t i = 0; i < expected.size(); ++i) {
+        Received whole = feeder.received[i];
+        if (feeder.dropped[i] != 0) {
+          EXPECT_EQ(feeder.dropped[i], expected[i].payload.size());
+          EXPECT_EQ(whole.payload, "");
+          EXPECT_GT(whole.header.size() + feeder.dropped[i], 16'000U);
+          whole.payload = expected[i].payload;
+        }
+        ASSERT_TRUE(whole == expected[i]) << i;
+      }
+      EXPECT_LE(feeder.held_bytes_max, 100'000U);
+      EXPECT_EQ(feeder.budget->used(), feeder.budget->bytes_max());
     }
   }
 }
@@ -148,7 +189,7 @@ TEST(FrameReader, StopsWhenTheReceiverSaysSo) {
   std::vector<Received> expected;
   add(stream, expected, FrameType::message, "1", "");
   add(stream, expected, FrameType::message, "2", "");
-  FrameReader reader;
+  FrameReader reader{std::make_shared<MemoryBudget>()};
   std::vector<std::byte> scratch(limits::read_buffer_bytes);
   reader.begin(scratch);
   std::copy(stream.begin(), stream.end(), reader.space().begin());

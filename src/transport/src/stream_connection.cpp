@@ -39,8 +39,10 @@ StreamConnection::StreamConnection(std::shared_ptr<StreamEnvironment> environmen
       shard_(stream->shard()),
       scratch_(environment_->scratch(shard_)),
       remote_(stream->remote().to_string()),
+      allowance_(environment_->budget),
       stream_(std::move(stream)),
-      out_(environment_->blocks) {
+      out_(environment_->blocks),
+      reader_(environment_->budget) {
   environment_->connections.fetch_add(1, std::memory_order_relaxed);
 }
 
@@ -192,6 +194,7 @@ void StreamConnection::finish() noexcept {
     side_.clear();
     reason = reason_;
   }
+  allowance_.settle(0);
   environment_->connections.fetch_sub(1, std::memory_order_relaxed);
   events_->on_closed(*this, *reason);
   release();

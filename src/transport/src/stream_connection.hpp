@@ -16,6 +16,11 @@
 // Closing takes the right for good: the stream is closed by the task that received it, never under
 // a writer.
 //
+// What waits is charged. A sender compares its place in the queue with what the allowance was
+// granted, and only asks the budget for more when that is too little; the holder of the right gives
+// back what a queue that was written no longer needs, before it lets go. A sender that compared
+// just before that may slip in uncharged; the holder then takes what is missing.
+//
 // written_ is stored sequentially consistent before on_written() is called. So: whoever adds itself
 // to a list of waiters (sequentially consistent, or under a lock that on_written() takes) and then
 // still finds written() < end is seen by the on_written() that follows the write.
@@ -81,12 +86,15 @@ class StreamConnection final : public Connection, private StreamEvents {
   ~StreamConnection() override;
 
   // Sending, and the write right (stream_connection_write.cpp).
-  std::optional<Admission> refuse(std::uint64_t position, FrameType type,
-                                  std::size_t size) const noexcept;
-  SendResult refused(Admission admission, FrameType type) noexcept;
+  std::uint64_t backlog(std::uint64_t position) const noexcept;
+  bool fits(std::uint64_t position, FrameType type, std::size_t size) noexcept {
+    return allowance_.admits(backlog(position) + size, lane_of(type));
+  }
+  SendResult refused(Admission admission, FrameType type, std::size_t size) noexcept;
   SendResult send_corked(const OutFrame& frame, std::size_t size) noexcept;
   std::optional<SendResult> send_aside(const OutFrame& frame, std::size_t size) noexcept;
-  std::optional<Admission> reserve(FrameType type, std::size_t size) noexcept;
+  Admission reserve_corked(FrameType type, std::size_t size) noexcept;
+  Admission reserve(FrameType type, std::size_t size) noexcept;
   void append(const OutFrame& frame, std::size_t size) noexcept;
   void take_side_up_to(std::uint64_t position, SideQueue& side) noexcept;
   void cork() noexcept;
@@ -135,6 +143,7 @@ class StreamConnection final : public Connection, private StreamEvents {
   std::atomic<std::uint64_t> written_{0};
   static constexpr std::uint64_t not_ended = UINT64_MAX;
   std::atomic<std::uint64_t> left_unwritten_{not_ended};  ///< what was dropped, once it is over
+  Allowance allowance_;             ///< for what is accepted and not yet written
   std::atomic<bool> ended_{false};  ///< Ending::now was asked for: deliver no more frames
 
   // Owned by the holder of the write right.

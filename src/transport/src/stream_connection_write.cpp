@@ -14,8 +14,6 @@
 namespace velo::transport {
 namespace stream_connection_write_detail {
 
-constexpr std::uint64_t queue_bytes_max = limits::connection_queue_bytes_max;
-constexpr std::uint64_t request_bytes_max = queue_bytes_max / 16 * 15;
 constexpr std::size_t vectors_max = 64;
 /// A corked connection writes before the end of the event once a quarter of what the burst before
 /// this one had is ready, so that the peer works on the beginning of a burst while its end is being
@@ -33,21 +31,16 @@ constexpr unsigned rounds_max = 8;
 
 namespace writing = stream_connection_write_detail;
 
-/// Whether a frame of this size fits behind `position`.
-std::optional<Admission> StreamConnection::refuse(std::uint64_t position, FrameType type,
-                                                  std::size_t size) const noexcept {
+/// What is accepted up to `position` and not yet written.
+std::uint64_t StreamConnection::backlog(std::uint64_t position) const noexcept {
   // Another thread may have written past the position of an old word.
-  const auto backlog =
-      static_cast<std::int64_t>(position - written_.load(std::memory_order_relaxed));
-  const std::uint64_t queued = (backlog > 0 ? static_cast<std::uint64_t>(backlog) : 0) + size;
-  const std::uint64_t limit =
-      type == FrameType::message ? writing::request_bytes_max : writing::queue_bytes_max;
-  if (queued > limit) return Admission::overloaded;
-  return std::nullopt;
+  const auto bytes = static_cast<std::int64_t>(position - written_.load(std::memory_order_relaxed));
+  return bytes > 0 ? static_cast<std::uint64_t>(bytes) : 0;
 }
 
-SendResult StreamConnection::refused(Admission admission, FrameType type) noexcept {
-  if (admission == Admission::overloaded && type != FrameType::message) {
+SendResult StreamConnection::refused(Admission admission, FrameType type,
+                                     std::size_t size) noexcept {
+  if (admission == Admission::over_budget && refusal_blames_peer(type, size, queued())) {
     close(make_error(Errc::peer_too_slow, remote_ + " does not read its replies"));
     admission = Admission::closed;
   }
@@ -64,8 +57,8 @@ SendResult StreamConnection::send(const OutFrame& frame) noexcept {
   std::uint64_t word = word_.load(std::memory_order_relaxed);
   for (;;) {
     if ((word & closed_bit) != 0) return {Admission::closed, 0};
-    if (const auto admission = refuse(word >> position_shift, frame.type, size)) {
-      return refused(*admission, frame.type);
+    if (!fits(word >> position_shift, frame.type, size)) {
+      return refused(Admission::over_budget, frame.type, size);
     }
     if ((word & held_bit) != 0) {
       if (const auto result = send_aside(frame, size)) return *result;
@@ -91,17 +84,13 @@ SendResult StreamConnection::send(const OutFrame& frame) noexcept {
 }
 
 SendResult StreamConnection::send_corked(const OutFrame& frame, std::size_t size) noexcept {
-  // Whoever came meanwhile, to send or to close, changed the word; and if that happened before this
-  // send began, it is seen here, without a locked instruction.
-  const std::uint64_t undisturbed = (reserved_end_ << position_shift) | held_bit;
-  std::optional<Admission> admission;
-  if (word_.load(std::memory_order_relaxed) == undisturbed &&
-      size <= reserved_end_ - out_position_) {
-    admission = refuse(out_position_, frame.type, size);
-  } else {
-    admission = reserve(frame.type, size);
+  Admission admission = reserve_corked(frame.type, size);
+  if (admission == Admission::over_budget && !flushing_ && !blocked_ && !out_.empty()) {
+    // What only waits for the end of the event is no reason to refuse.
+    flush();
+    admission = reserve_corked(frame.type, size);
   }
-  if (admission) return refused(*admission, frame.type);
+  if (admission != Admission::accepted) return refused(admission, frame.type, size);
   append(frame, size);
   // flush() may let others send: the end is this frame's only now.
   const std::uint64_t end = out_position_;
@@ -109,9 +98,20 @@ SendResult StreamConnection::send_corked(const OutFrame& frame, std::size_t size
   return {Admission::accepted, end};
 }
 
+Admission StreamConnection::reserve_corked(FrameType type, std::size_t size) noexcept {
+  // Whoever came meanwhile, to send or to close, changed the word; and if that happened before this
+  // send began, it is seen here, without a locked instruction.
+  const std::uint64_t undisturbed = (reserved_end_ << position_shift) | held_bit;
+  if (word_.load(std::memory_order_relaxed) == undisturbed &&
+      size <= reserved_end_ - out_position_) {
+    return fits(out_position_, type, size) ? Admission::accepted : Admission::over_budget;
+  }
+  return reserve(type, size);
+}
+
 /// Makes room for `size` between out_position_ and reserved_end_, behind everything accepted so
 /// far.
-std::optional<Admission> StreamConnection::reserve(FrameType type, std::size_t size) noexcept {
+Admission StreamConnection::reserve(FrameType type, std::size_t size) noexcept {
   std::uint64_t word = word_.load(std::memory_order_relaxed);
   std::uint64_t position = 0;
   std::uint64_t more = 0;
@@ -119,12 +119,13 @@ std::optional<Admission> StreamConnection::reserve(FrameType type, std::size_t s
     if ((word & closed_bit) != 0) return Admission::closed;
     position = word >> position_shift;
     const std::uint64_t unused = position == reserved_end_ ? position - out_position_ : 0;
-    if (const auto admission = refuse(position - unused, type, size)) return admission;
+    if (!fits(position - unused, type, size)) return Admission::over_budget;
     // Only `attention` is new, and that waits until the right is let go.
-    if (size <= unused) return std::nullopt;
+    if (size <= unused) return Admission::accepted;
     const std::uint64_t needed = size - unused;
+    // Others count what is reserved as queued: near the limit it must not be in their way.
     const bool near_limit =
-        refuse(position, FrameType::message, writing::reserved_bytes).has_value();
+        backlog(position) + writing::reserved_bytes > allowance_.reach(Lane::requests);
     more = near_limit ? needed : std::max<std::uint64_t>(needed, writing::reserved_bytes);
   } while (!word_.compare_exchange_weak(word, word + (more << position_shift),
                                         std::memory_order_relaxed));
@@ -136,7 +137,7 @@ std::optional<Admission> StreamConnection::reserve(FrameType type, std::size_t s
     }
   }
   reserved_end_ = position + more;
-  return std::nullopt;
+  return Admission::accepted;
 }
 
 /// Moves what others have accepted behind the reservation to out_; the unused rest of it becomes a
@@ -157,14 +158,12 @@ std::optional<SendResult> StreamConnection::send_aside(const OutFrame& frame,
   if (frame.payload.size() >= limits::shared_payload_bytes_min) {
     shared = OutQueue::share_payload(frame);
   }
-  std::optional<Admission> admission;
   {
     const std::lock_guard lock(mutex_);
     std::uint64_t word = word_.load(std::memory_order_relaxed);
     for (;;) {
       if ((word & closed_bit) != 0) return SendResult{Admission::closed, 0};
-      admission = refuse(word >> position_shift, frame.type, size);
-      if (admission) break;
+      if (!fits(word >> position_shift, frame.type, size)) break;
       if ((word & held_bit) == 0) return std::nullopt;
       const std::uint64_t next = (word + (std::uint64_t{size} << position_shift)) | attention_bit;
       if (word_.compare_exchange_weak(word, next, std::memory_order_relaxed)) {
@@ -173,7 +172,7 @@ std::optional<SendResult> StreamConnection::send_aside(const OutFrame& frame,
       }
     }
   }
-  return refused(*admission, frame.type);
+  return refused(Admission::over_budget, frame.type, size);
 }
 
 void StreamConnection::append(const OutFrame& frame, std::size_t size) noexcept {
@@ -219,6 +218,7 @@ void StreamConnection::release_right(bool on_shard) noexcept {
     if (on_shard) corked_ = true;
     flush();
     if (on_shard) corked_ = false;
+    if (allowance_.unsettled(out_.bytes())) allowance_.settle(out_.bytes());
     std::uint64_t word = word_.load(std::memory_order_relaxed);
     if ((word & attention_bit) == 0) {
       if (draining_ && out_.empty()) return post_finish();

@@ -7,6 +7,7 @@
 
 #include "out_queue.hpp"
 
+#include <velo/base/budget.hpp>
 #include <velo/base/world.hpp>
 #include <velo/transport/limits.hpp>
 
@@ -51,6 +52,8 @@ class StreamEnvironment {
   }
 
   const std::string key;
+  /// Set once, before there is a connection.
+  std::shared_ptr<MemoryBudget> budget;
   BlockPool blocks;
   std::atomic<std::size_t> connections{0};
 

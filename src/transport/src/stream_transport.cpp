@@ -30,10 +30,11 @@ static Error connect_error(const Error& error, const std::string& remote) {
 
 }  // namespace stream_transport_detail
 
-ConnectionPtr make_stream_connection(std::unique_ptr<ByteStream> stream,
-                                     std::string transport_key) {
-  return StreamConnection::create(std::make_shared<StreamEnvironment>(std::move(transport_key)),
-                                  std::move(stream));
+ConnectionPtr make_stream_connection(std::unique_ptr<ByteStream> stream, std::string transport_key,
+                                     std::shared_ptr<MemoryBudget> budget) {
+  auto environment = std::make_shared<StreamEnvironment>(std::move(transport_key));
+  environment->budget = std::move(budget);
+  return StreamConnection::create(std::move(environment), std::move(stream));
 }
 
 StreamTransport::StreamTransport(std::string key)
@@ -47,15 +48,17 @@ std::size_t StreamTransport::connection_count() const noexcept {
   return environment_->connections.load(std::memory_order_relaxed);
 }
 
-Result<void> StreamTransport::start(World& world, const InstanceId& self, AcceptHandler& accepts) {
+Result<void> StreamTransport::start(const TransportContext& context) {
   VELO_CHECK(world_ == nullptr);
-  Result<std::optional<Listening>> where = listening(world, self);
+  World& world = context.world;
+  Result<std::optional<Listening>> where = listening(world, context.self);
   if (!where) return where.error();
   world_ = &world;
+  environment_->budget = context.budget;
   if (!where->has_value()) return {};
   const Listening& listening = **where;
   auto on_accept = [environment = environment_,
-                    &accepts](Result<std::unique_ptr<ByteStream>> stream) {
+                    &accepts = context.accepts](Result<std::unique_ptr<ByteStream>> stream) {
     // An accept that failed (out of descriptors) is the listener's to report and retry.
     if (!stream) return;
     accepts.on_accepted(StreamConnection::create(environment, std::move(*stream)));

@@ -60,6 +60,8 @@ struct VeloBuilder::Parts {
   World* world = nullptr;
   RuntimeOptions runtime;
   std::optional<std::size_t> calls_max;
+  std::size_t memory_bytes = limits::memory_budget_bytes_default;
+  std::size_t peer_memory_bytes = 0;
 
   Result<std::shared_ptr<PeerDiscovery>> make_discovery(World& in);
 };
@@ -144,6 +146,15 @@ VeloBuilder& VeloBuilder::calls_max(std::size_t calls) & {
 }
 VeloBuilder&& VeloBuilder::calls_max(std::size_t calls) && { return std::move(calls_max(calls)); }
 
+VeloBuilder& VeloBuilder::memory_budget(std::size_t bytes, std::size_t peer_bytes) & {
+  parts_->memory_bytes = bytes;
+  parts_->peer_memory_bytes = peer_bytes;
+  return *this;
+}
+VeloBuilder&& VeloBuilder::memory_budget(std::size_t bytes, std::size_t peer_bytes) && {
+  return std::move(memory_budget(bytes, peer_bytes));
+}
+
 Result<std::unique_ptr<Velo>> VeloBuilder::build() {
   std::unique_ptr<RealWorld> owned;
   if (parts_->world == nullptr) {
@@ -166,6 +177,7 @@ Result<std::unique_ptr<Velo>> VeloBuilder::build() {
     announced.emplace(reporting->announced());
     builder.discovery(std::move(reporting));
   }
+  builder.memory_budget(parts_->memory_bytes, parts_->peer_memory_bytes);
   if (parts_->calls_max) builder.calls_max(*parts_->calls_max);
   auto messenger = builder.build();
   if (!messenger) return messenger.error();

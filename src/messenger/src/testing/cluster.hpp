@@ -37,6 +37,7 @@ struct NodeSetup {
   std::size_t calls_max = 0;
   std::size_t window_calls = 0;  ///< 0: the usual window
   std::size_t window_bytes = std::size_t{4} << 20;
+  std::size_t memory_bytes = 0;
   std::shared_ptr<discovery::PeerDiscovery> discovery;
   std::unique_ptr<transport::Transport> transport;  ///< instead of TCP
 };
@@ -101,6 +102,7 @@ class Cluster {
     if (setup.discovery) builder.discovery(setup.discovery);
     if (setup.calls_max != 0) builder.calls_max(setup.calls_max);
     if (setup.window_calls != 0) builder.request_window(setup.window_calls, setup.window_bytes);
+    if (setup.memory_bytes != 0) builder.memory_budget(setup.memory_bytes);
     if (setup.legacy) builder.without_extensions();
     auto built = builder.build();
     EXPECT_TRUE(built) << built.error().to_string();

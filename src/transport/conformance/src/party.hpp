@@ -25,6 +25,7 @@ struct Received {
   FrameType type = FrameType::message;
   std::string header;
   Bytes payload;
+  std::size_t dropped_bytes = 0;
 };
 
 class Party final : public ConnectionEvents {
@@ -75,8 +76,8 @@ class Party final : public ConnectionEvents {
       ++frame_count;
       payload_bytes += frame.payload().size();
       if (keep_frames) {
-        frames.push_back(
-            {frame.type(), std::string(as_text(frame.header())), frame.retain_payload()});
+        frames.push_back({frame.type(), std::string(as_text(frame.header())),
+                          frame.retain_payload(), frame.dropped_bytes()});
       }
       driver_.notify();
     }

@@ -14,7 +14,7 @@
 namespace velo::transport::conformance {
 namespace queue_scenarios_detail {
 
-constexpr std::size_t queue_max = limits::connection_queue_bytes_max;
+constexpr std::size_t queue_max = velo::limits::peer_memory_bytes_default;
 constexpr std::size_t requests_max = queue_max / 16 * 15;
 
 static void every_accepted_frame_is_written(Stage& stage) {
@@ -85,13 +85,13 @@ static void a_full_queue_refuses_requests_then_gives_the_peer_up(Stage& stage) {
   Party& server = stage.accepted(0);
   const Bytes payload = Bytes::own(std::string(std::size_t{256} << 10, 'q'));
   fill(server, FrameType::message, payload);
-  EXPECT_EQ(server.send(FrameType::message, "", payload).admission, Admission::overloaded);
+  EXPECT_EQ(server.send(FrameType::message, "", payload).admission, Admission::over_budget);
   EXPECT_LE(server.connection->queued(), requests_max);
   EXPECT_GT(server.connection->queued(), requests_max - 2 * payload.size());
   // The last sixteenth is for everything else.
   for (const FrameType type : {FrameType::response, FrameType::ack, FrameType::event}) {
     EXPECT_EQ(server.send(type, "", payload).admission, Admission::accepted);
-    EXPECT_EQ(server.send(FrameType::message, "", payload).admission, Admission::overloaded);
+    EXPECT_EQ(server.send(FrameType::message, "", payload).admission, Admission::over_budget);
   }
   EXPECT_GT(server.connection->queued(), requests_max);
   EXPECT_GT(fill(server, FrameType::response, payload), 4U);
@@ -186,6 +186,79 @@ static void unwritten_frames_never_left(Stage& stage) {
   EXPECT_LE(peer->read_bytes, written);
 }
 
+static void a_node_without_room_refuses_large_frames_only(Stage& stage) {
+  auto [client, server] = stage.connect();
+  MemoryBudget& budget = stage.budget(1);
+  const std::size_t others = budget.bytes_max() - budget.used();
+  budget.take(others);
+  const Bytes large = Bytes::own(std::string(std::size_t{100} << 10, 'l'));
+  EXPECT_EQ(client.send(FrameType::message, "1", large).admission, Admission::over_budget);
+  // Nothing waits for this peer: it is not to blame.
+  EXPECT_EQ(client.send(FrameType::response, "2", large).admission, Admission::over_budget);
+  EXPECT_EQ(budget.refused(), 2U);
+  for (int i = 0; i < 10; ++i) {
+    EXPECT_EQ(client.send(FrameType::message, "small", "p").admission, Admission::accepted);
+    EXPECT_EQ(client.send(FrameType::response, "small", "p").admission, Admission::accepted);
+  }
+  ASSERT_TRUE(server.wait_frames(20));
+  budget.give_back(others);
+  EXPECT_EQ(client.send(FrameType::message, "3", large).admission, Admission::accepted);
+  ASSERT_TRUE(server.wait_frames(21));
+  EXPECT_EQ(server.frames.back().payload, large);
+}
+
+static void a_large_frame_without_room_arrives_without_its_payload(Stage& stage) {
+  auto [client, server] = stage.connect();
+  MemoryBudget& budget = stage.budget(0);
+  budget.take(budget.bytes_max());
+  const std::string header(70'000, 'h');
+  const Bytes large = Bytes::own(std::string(std::size_t{3} << 20, 'l'));
+  for (const FrameType type : {FrameType::message, FrameType::response}) {
+    EXPECT_EQ(client.send(type, header, large).admission, Admission::accepted);
+    EXPECT_EQ(client.send(type, "after", "whole").admission, Admission::accepted);
+  }
+  ASSERT_TRUE(server.wait_frames(4));
+  budget.give_back(budget.bytes_max());
+  EXPECT_EQ(client.send(FrameType::message, "room again", large).admission, Admission::accepted);
+  ASSERT_TRUE(server.wait_frames(5));
+  for (const std::size_t i : {std::size_t{0}, std::size_t{2}}) {
+    EXPECT_EQ(server.frames[i].header, header);
+    EXPECT_EQ(server.frames[i].payload.size(), 0U);
+    EXPECT_EQ(server.frames[i].dropped_bytes, large.size());
+    EXPECT_EQ(server.frames[i + 1].payload.text(), "whole");
+  }
+  EXPECT_EQ(server.frames[4].payload, large);
+  EXPECT_EQ(server.frames[4].dropped_bytes, 0U);
+}
+
+static void a_large_payload_is_charged_until_nobody_keeps_it(Stage& stage) {
+  auto [client, server] = stage.connect();
+  const Bytes large = Bytes::own(std::string(std::size_t{1} << 20, 'l'));
+  EXPECT_EQ(client.send(FrameType::message, "", large).admission, Admission::accepted);
+  ASSERT_TRUE(server.wait_frames(1));
+  EXPECT_GE(stage.budget(0).used(), large.size());
+  {
+    const std::lock_guard lock(stage.driver().mutex());
+    server.frames.clear();
+  }
+  EXPECT_TRUE(stage.wait([&] { return stage.budget(0).used() == 0; }));
+}
+
+static void a_queue_gives_back_what_it_was_charged(Stage& stage) {
+  const auto peer = stage.connect_raw();
+  Party& server = stage.accepted(0);
+  const Bytes payload = Bytes::own(std::string(std::size_t{64} << 10, 'q'));
+  std::uint64_t end = 0;
+  for (int i = 0; i < 200; ++i) end = server.send(FrameType::message, "", payload).end;
+  const std::uint64_t queued = server.connection->queued();
+  EXPECT_GT(queued, 0U);
+  EXPECT_GE(stage.budget(0).used() + velo::limits::uncharged_bytes, queued);
+  EXPECT_LE(stage.budget(0).used(), 2 * queued + velo::limits::allowance_chunk_bytes);
+  peer->read();
+  ASSERT_TRUE(stage.wait([&] { return peer->read_bytes == end; }));
+  EXPECT_TRUE(stage.wait([&] { return stage.budget(0).used() == 0; }));
+}
+
 constexpr Scenario scenarios[] = {
     {"EveryAcceptedFrameIsWritten", every_accepted_frame_is_written, false},
     {"SendingInsideOnWrittenGoesOn", sending_inside_on_written_goes_on, false},
@@ -197,6 +270,12 @@ constexpr Scenario scenarios[] = {
     {"SendersOnAndOffTheShardAreAccountedExactly",
      senders_on_and_off_the_shard_are_accounted_exactly, true},
     {"UnwrittenFramesNeverLeft", unwritten_frames_never_left, true},
+    {"ANodeWithoutRoomRefusesLargeFramesOnly", a_node_without_room_refuses_large_frames_only, true},
+    {"ALargeFrameWithoutRoomArrivesWithoutItsPayload",
+     a_large_frame_without_room_arrives_without_its_payload, true},
+    {"ALargePayloadIsChargedUntilNobodyKeepsIt", a_large_payload_is_charged_until_nobody_keeps_it,
+     true},
+    {"AQueueGivesBackWhatItWasCharged", a_queue_gives_back_what_it_was_charged, true},
 };
 
 }  // namespace queue_scenarios_detail

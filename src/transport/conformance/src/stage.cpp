@@ -17,7 +17,8 @@ Stage::Stage(std::unique_ptr<Driver> driver, std::unique_ptr<Kit> kit)
   for (std::size_t side = 0; side < 2; ++side) {
     transports_[side] = kit_->make(side);
     const InstanceId self = InstanceId::random(world(side).random());
-    const Result<void> started = transports_[side]->start(world(side), self, *this);
+    const Result<void> started =
+        transports_[side]->start(TransportContext(world(side), self, *this, budgets_[side]));
     EXPECT_TRUE(started) << started.error().to_string();
   }
   entry_ = transports_[0]->address_entry();
@@ -65,6 +66,10 @@ void Stage::close_all() {
     party->connection = ConnectionPtr();
   }
   EXPECT_TRUE(wait([this] { return live_connections() == 0; }));
+  for (Party* party : all) party->frames.clear();
+  for (const auto& budget : budgets_) {
+    EXPECT_TRUE(wait([&budget] { return budget->used() == 0; })) << budget->used() << " bytes";
+  }
 }
 
 Party& Stage::add_party() {

@@ -8,6 +8,7 @@
 #include "party.hpp"
 #include "raw_peer.hpp"
 
+#include <velo/base/budget.hpp>
 #include <velo/base/ids.hpp>
 #include <velo/transport/conformance/suite.hpp>
 #include <velo/transport/transport.hpp>
@@ -37,6 +38,7 @@ class Stage final : private AcceptHandler {
   Kit& kit() noexcept { return *kit_; }
   Transport& transport(std::size_t side) { return *transports_.at(side); }
   World& world(std::size_t side) { return driver_->world(side); }
+  MemoryBudget& budget(std::size_t side) { return *budgets_.at(side); }
   /// Under which the listening side is reached.
   const Bytes& entry() const noexcept { return entry_; }
 
@@ -72,6 +74,8 @@ class Stage final : private AcceptHandler {
 
   std::unique_ptr<Driver> driver_;
   std::unique_ptr<Kit> kit_;
+  std::array<std::shared_ptr<MemoryBudget>, 2> budgets_{std::make_shared<MemoryBudget>(),
+                                                        std::make_shared<MemoryBudget>()};
   std::array<std::unique_ptr<Transport>, 2> transports_;
   Bytes entry_;
   // Guarded by the driver's mutex.

@@ -110,6 +110,7 @@ class Velo {
   Books books() const { return messenger_->books(); }
   NodeBooks node_books() const { return messenger_->node_books(); }
   Op<NodeBooks> books_of(const InstanceId& peer) { return messenger_->books_of(peer); }
+  MemoryUse memory() const { return messenger_->memory(); }
 
  private:
   std::unique_ptr<RealWorld> owned_world_;
@@ -152,6 +153,10 @@ class [[nodiscard]] VeloBuilder {
   /// Calls in flight at once; 1 to 65,535, which is the default.
   VeloBuilder& calls_max(std::size_t calls) &;
   VeloBuilder&& calls_max(std::size_t calls) &&;
+
+  /// As MessengerBuilder::memory_budget().
+  VeloBuilder& memory_budget(std::size_t bytes, std::size_t peer_bytes = 0) &;
+  VeloBuilder&& memory_budget(std::size_t bytes, std::size_t peer_bytes = 0) &&;
 
   /// Starts everything and waits until the node is announced (not on executors and in simulation,
   /// where nothing may wait); the first part that fails, fails the build. Once.

@@ -19,6 +19,8 @@
 
 namespace velo {
 
+class Charge;
+
 using ByteSpan = std::span<const std::byte>;
 
 /// Views text as bytes; the text must outlive the view.
@@ -108,6 +110,10 @@ class Bytes {
     return {data_ + offset, count, block_};
   }
 
+  /// The block is no longer held for others: what BytesBuilder charged for it is given back now,
+  /// not with its last owner. Any other block is not touched.
+  void end_charge() const noexcept;
+
   void swap(Bytes& other) noexcept {
     std::swap(data_, other.data_);
     std::swap(size_, other.size_);
@@ -132,12 +138,16 @@ class Bytes {
 class BytesBuilder {
  public:
   explicit BytesBuilder(std::size_t capacity);
+  /// The block keeps `charge` until its last owner lets go, or until Bytes::end_charge().
+  BytesBuilder(std::size_t capacity, Charge charge);
   BytesBuilder(BytesBuilder&& other) noexcept
       : block_(std::exchange(other.block_, nullptr)),
+        contents_(other.contents_),
         capacity_(std::exchange(other.capacity_, 0)),
         size_(std::exchange(other.size_, 0)) {}
   BytesBuilder& operator=(BytesBuilder&& other) noexcept {
     std::swap(block_, other.block_);
+    std::swap(contents_, other.contents_);
     std::swap(capacity_, other.capacity_);
     std::swap(size_, other.size_);
     return *this;
@@ -147,9 +157,7 @@ class BytesBuilder {
   }
 
   /// The part not yet written.
-  std::span<std::byte> free_space() noexcept {
-    return {base_detail::inline_contents(block_) + size_, capacity_ - size_};
-  }
+  std::span<std::byte> free_space() noexcept { return {contents_ + size_, capacity_ - size_}; }
   /// Declares `count` bytes of free_space() written; at most free_space().size().
   void commit(std::size_t count) noexcept { size_ += count; }
   std::size_t size() const noexcept { return size_; }
@@ -157,11 +165,12 @@ class BytesBuilder {
   /// What was written, as Bytes; the builder is empty afterwards and must not be written again.
   Bytes take() && noexcept {
     auto* block = std::exchange(block_, nullptr);
-    return {base_detail::inline_contents(block), std::exchange(size_, 0), block};
+    return {contents_, std::exchange(size_, 0), block};
   }
 
  private:
   base_detail::Block* block_;
+  std::byte* contents_;
   std::size_t capacity_;
   std::size_t size_ = 0;
 };

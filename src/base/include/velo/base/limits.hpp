@@ -21,4 +21,21 @@ constexpr Duration call_deadline_default = std::chrono::seconds(30);
 /// The longest time that a call may have. Policy: a longer one is clamped to this.
 constexpr Duration call_deadline_max = std::chrono::hours(24);
 
+/// Bytes that a node may hold for others, unless it is built with another budget. Policy: requests
+/// without room end as messenger::Errc::over_budget; a large frame that arrives without room is
+/// skipped and answered so.
+constexpr std::size_t memory_budget_bytes_default = std::size_t{256} << 20;
+/// The smallest budget. Policy: a smaller one is raised to this.
+constexpr std::size_t memory_budget_bytes_min = std::size_t{1} << 20;
+/// Bytes that one holder (a connection's queue, the sends that wait for a peer, the requests of a
+/// connection that run) may have; never more than a quarter of the budget. Policy: requests stop at
+/// 15/16 of it as over_budget; a reply beyond it closes the connection as peer_too_slow.
+constexpr std::size_t peer_memory_bytes_default = std::size_t{64} << 20;
+/// What each holder has without charging it, so that small frames always pass. Policy: more is
+/// charged to the budget.
+constexpr std::size_t uncharged_bytes = 4096;
+/// How much a holder asks the budget for at a time. Policy: when that is more than it may have, it
+/// asks for what it needs.
+constexpr std::size_t allowance_chunk_bytes = std::size_t{64} << 10;
+
 }  // namespace velo::limits

@@ -24,7 +24,9 @@ enum class Errc : std::uint16_t {
   wrong_kind = 9,         ///< an acknowledged-message handler was called as unary
   too_large = 10,         ///< the request or the reply is over the frame limit
   permission_denied = 11,
-  malformed = 12,  ///< bytes that are no message of this protocol
+  malformed = 12,    ///< bytes that are no message of this protocol
+  over_budget = 13,  ///< a memory budget (the context says which) has no room for it; nothing ran,
+                     ///< unless its retry class is `never`: then the reply found no room
 
   // Decided on the calling side only.
   not_sent = 64,  ///< never left this process; safe to send elsewhere

@@ -13,19 +13,19 @@ namespace velo::messenger::limits {
 /// Calls in flight of one messenger (the wire's slot index has 16 bits); settable per messenger.
 /// Policy: more end as Errc::too_many_calls, or wait for a slot if they chose await_capacity().
 constexpr std::size_t calls_max = 65'535;
-/// Sends waiting for a call slot. Policy: more end as Errc::too_many_calls.
+/// Sends waiting for a call slot; their bytes are charged to the memory budget. Policy: more end as
+/// Errc::too_many_calls.
 constexpr std::size_t waiting_sends_max = 4'096;
-/// Sends waiting for a peer to be found, dialled and greeted. Policy: more end as Errc::overloaded.
+/// Sends waiting for a peer to be found, dialled and greeted; their bytes are charged to the memory
+/// budget. Policy: more end as Errc::overloaded, and those without room as Errc::over_budget.
 constexpr std::size_t pending_sends_per_peer_max = 65'536;
-/// Bytes of the sends that wait for a peer. Policy: more end as Errc::overloaded.
-constexpr std::size_t pending_bytes_per_peer_max = std::size_t{64} << 20;
-/// Requests that wait for room in the peer's request window, of one connection. Policy: more end as
-/// Errc::overloaded.
+/// Requests that wait for room in the peer's request window, of one connection; their bytes are
+/// charged to the memory budget. Policy: more end as Errc::overloaded, and those without room as
+/// Errc::over_budget.
 constexpr std::size_t held_requests_per_connection_max = 65'536;
-/// Bytes of the requests that wait for room in the window. Policy: more end as Errc::overloaded.
-constexpr std::size_t held_bytes_per_connection_max = std::size_t{64} << 20;
-/// Requests of one connection whose handlers have not ended (inline ones do not count). Policy:
-/// more are answered Errc::overloaded.
+/// Requests of one connection whose handlers have not ended (inline ones do not count); their bytes
+/// are charged to the memory budget. Policy: more are answered Errc::overloaded, and those without
+/// room Errc::over_budget.
 constexpr std::size_t running_requests_per_connection_max = 65'536;
 /// Messages that wait in one lane of an ordered handler, unless it says otherwise. Policy: more end
 /// as its LaneOverflow says.

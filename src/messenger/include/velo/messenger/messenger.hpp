@@ -5,6 +5,7 @@
 // Threading: every function from any thread, handlers included.
 #pragma once
 
+#include <velo/base/budget.hpp>
 #include <velo/base/ids.hpp>
 #include <velo/base/op.hpp>
 #include <velo/base/world.hpp>
@@ -110,6 +111,9 @@ class Messenger {
   /// What the peer has counted: its handler `_books`. Errc::unknown_handler when it has none.
   Op<NodeBooks> books_of(const InstanceId& peer,
                          Duration timeout = messenger::limits::hello_timeout);
+  /// What is queued, waits or runs here just now, as charged to the memory budget; all of it is
+  /// given back by the time nothing does.
+  MemoryUse memory() const;
 
  private:
   std::shared_ptr<messenger::Impl> impl_;
@@ -134,6 +138,11 @@ class [[nodiscard]] MessengerBuilder {
   /// nobody answers, and requests to oneself do not count. Peers of the public velo know no
   /// windows.
   MessengerBuilder& request_window(std::size_t calls, std::size_t bytes);
+  /// Bytes that this node may hold for others: frames that wait to be written, requests that wait
+  /// for a connection or run, large frames being read. Default 256 MiB, at least 1 MiB. What does
+  /// not fit ends as Errc::over_budget. `peer_bytes` is what may be held for one peer: by default
+  /// 64 MiB, and never more than a quarter of the budget; the largest frame takes all of that.
+  MessengerBuilder& memory_budget(std::size_t bytes, std::size_t peer_bytes = 0);
   /// For tests of the wire only: behave like a peer of the public velo, without our additions.
   MessengerBuilder& without_extensions();
 

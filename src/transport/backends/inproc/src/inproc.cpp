@@ -22,9 +22,11 @@ namespace velo::transport {
 struct InprocListener {
   Shard& shard;
   AcceptHandler& accepts;
+  const std::shared_ptr<MemoryBudget> budget;
   bool open = true;  ///< the shard's
 
-  InprocListener(Shard& home, AcceptHandler& handler) noexcept : shard(home), accepts(handler) {}
+  InprocListener(Shard& home, AcceptHandler& handler, std::shared_ptr<MemoryBudget> memory) noexcept
+      : shard(home), accepts(handler), budget(std::move(memory)) {}
 };
 
 class InprocHub {
@@ -91,13 +93,16 @@ class InprocTransport final : public Transport {
 
   std::string_view key() const noexcept override { return "inproc"; }
 
-  Result<void> start(World& world, const InstanceId& self, AcceptHandler& accepts) override {
+  Result<void> start(const TransportContext& context) override {
     VELO_CHECK(listener_ == nullptr);
-    auto listener = std::make_shared<InprocListener>(world.shard(0), accepts);
-    if (!hub_->add(self, listener)) {
-      return velo::make_error(velo::Errc::already_exists, self.to_string() + " listens already");
+    auto listener =
+        std::make_shared<InprocListener>(context.world.shard(0), context.accepts, context.budget);
+    if (!hub_->add(context.self, listener)) {
+      return velo::make_error(velo::Errc::already_exists,
+                              context.self.to_string() + " listens already");
     }
-    self_ = self;
+    self_ = context.self;
+    budget_ = context.budget;
     listener_ = std::move(listener);
     return {};
   }
@@ -128,11 +133,12 @@ class InprocTransport final : public Transport {
     auto dial = std::make_unique<InprocDial>(attempt);
     Shard& accepting = listener->shard;
     post(accepting, [attempt = std::move(attempt), listener = std::move(listener), remote,
-                     self = "inproc://" + self_.to_string()] {
+                     self = "inproc://" + self_.to_string(), budget = budget_] {
       if (!listener->open) {
         return complete(attempt, make_error(Errc::connect_failed, remote + " has stopped"));
       }
-      InprocPair::Ends ends = InprocPair::make(attempt->shard, remote, listener->shard, self);
+      InprocPair::Ends ends = InprocPair::make({attempt->shard, remote, budget},
+                                               {listener->shard, self, listener->budget});
       listener->accepts.on_accepted(std::move(ends.accepted));
       complete(attempt, std::move(ends.dialled));
     });
@@ -164,6 +170,7 @@ class InprocTransport final : public Transport {
 
   const std::shared_ptr<InprocHub> hub_;
   InstanceId self_;
+  std::shared_ptr<MemoryBudget> budget_;
   std::shared_ptr<InprocListener> listener_;
 };
 

@@ -14,8 +14,6 @@ namespace inproc_pair_detail {
 
 constexpr int depth_max = 16;
 constexpr int drained_per_task_max = 64;
-constexpr std::uint64_t queue_bytes_max = limits::connection_queue_bytes_max;
-constexpr std::uint64_t request_bytes_max = queue_bytes_max / 16 * 15;
 
 /// The deliveries that the calling thread is inside of, innermost first.
 class Nesting {
@@ -53,14 +51,13 @@ static Bytes keep_payload(const OutFrame& frame) {
 
 namespace detail = inproc_pair_detail;
 
-InprocPair::Ends InprocPair::make(Shard& dialling, std::string dialled_remote, Shard& accepting,
-                                  std::string accepted_remote) {
+InprocPair::Ends InprocPair::make(Home dialling, Home accepting) {
   const std::shared_ptr<InprocPair> pair(new InprocPair(dialling, accepting));
   Ends ends;
-  ends.dialled =
-      ConnectionPtr::adopt(new InprocConnection(pair, 0, dialling, std::move(dialled_remote)));
-  ends.accepted =
-      ConnectionPtr::adopt(new InprocConnection(pair, 1, accepting, std::move(accepted_remote)));
+  ends.dialled = ConnectionPtr::adopt(
+      new InprocConnection(pair, 0, dialling.shard, std::move(dialling.remote)));
+  ends.accepted = ConnectionPtr::adopt(
+      new InprocConnection(pair, 1, accepting.shard, std::move(accepting.remote)));
   return ends;
 }
 
@@ -123,11 +120,13 @@ SendResult InprocPair::send_deferred(std::size_t side, const OutFrame& frame,
       const std::uint64_t first = out.first_deferred.load(std::memory_order_relaxed);
       const std::uint64_t waiting = first == nothing_deferred ? 0 : position - first;
       const std::uint64_t bytes = (waiting + units) * unit_bytes;
-      if (frame.type == FrameType::message && bytes > detail::request_bytes_max) {
-        return {Admission::overloaded, 0};
+      if (!out.allowance.admits(bytes, lane_of(frame.type))) {
+        if (refusal_blames_peer(frame.type, units * unit_bytes, waiting * unit_bytes)) {
+          too_slow = true;
+          break;
+        }
+        return {Admission::over_budget, 0};
       }
-      too_slow = bytes > detail::queue_bytes_max;
-      if (too_slow) break;
     } while (!out.word.compare_exchange_weak(word,
                                              (word + (units << position_shift)) | deferring_bit,
                                              std::memory_order_seq_cst, std::memory_order_relaxed));
@@ -179,6 +178,7 @@ bool InprocPair::pop_deferred(Direction& direction, std::optional<Deferred>& fra
   const std::lock_guard lock(direction.mutex);
   if (direction.dropped) return false;
   if (direction.deferred.empty()) {
+    direction.allowance.settle(0);
     direction.drain_posted = false;
     direction.word.fetch_and(~deferring_bit, std::memory_order_seq_cst);
     close_now = direction.close_when_empty;
@@ -226,6 +226,7 @@ void InprocPair::close(std::size_t side, Error reason) noexcept {
       direction.dropped = true;
       direction.word.fetch_or(closed_bit, std::memory_order_seq_cst);
       direction.deferred.clear();
+      direction.allowance.settle(0);
     }
     closing_.store(true, std::memory_order_seq_cst);
   }

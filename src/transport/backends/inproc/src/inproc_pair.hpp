@@ -11,6 +11,7 @@
 // Threading: any thread, except where a shard is named.
 #pragma once
 
+#include <velo/base/budget.hpp>
 #include <velo/base/bytes.hpp>
 #include <velo/base/world.hpp>
 #include <velo/transport/connection.hpp>
@@ -37,8 +38,13 @@ class InprocPair : public std::enable_shared_from_this<InprocPair> {
     ConnectionPtr dialled;
     ConnectionPtr accepted;
   };
-  static Ends make(Shard& dialling, std::string dialled_remote, Shard& accepting,
-                   std::string accepted_remote);
+  /// What one end is made of; frames that wait to be delivered are charged to the sender's budget.
+  struct Home {
+    Shard& shard;
+    std::string remote;
+    std::shared_ptr<MemoryBudget> budget;
+  };
+  static Ends make(Home dialling, Home accepting);
 
   void start(std::size_t side, InprocConnection& connection, ConnectionEvents& events);
   SendResult send(std::size_t side, const OutFrame& frame) noexcept;
@@ -67,11 +73,14 @@ class InprocPair : public std::enable_shared_from_this<InprocPair> {
 
   /// Frames of one side to the other.
   struct Direction {
+    explicit Direction(std::shared_ptr<MemoryBudget> budget) noexcept
+        : allowance(std::move(budget)) {}
     std::atomic<std::uint64_t> word{closed_bit | deferring_bit};
     std::atomic<std::uint64_t> first_deferred{nothing_deferred};  ///< its position, in units
     std::mutex mutex;
     // Guarded by mutex.
     std::deque<Deferred> deferred;
+    Allowance allowance;  ///< for what is deferred
     bool receiver_started = false;
     bool drain_posted = false;
     bool close_when_empty = false;
@@ -90,7 +99,9 @@ class InprocPair : public std::enable_shared_from_this<InprocPair> {
     bool finish_ran = false;
   };
 
-  InprocPair(Shard& dialling, Shard& accepting) : sides_{Side(dialling), Side(accepting)} {}
+  InprocPair(const Home& dialling, const Home& accepting)
+      : directions_{Direction(dialling.budget), Direction(accepting.budget)},
+        sides_{Side(dialling.shard), Side(accepting.shard)} {}
 
   static std::size_t other(std::size_t side) noexcept { return 1 - side; }
   SendResult send_deferred(std::size_t side, const OutFrame& frame, std::uint64_t units) noexcept;

@@ -67,8 +67,12 @@ class InprocTest : public testing::Test, protected AcceptHandler {
     client_transport_ = make_inproc(hub_);
     const InstanceId server = InstanceId::random(world_->random());
     const InstanceId client = InstanceId::random(world_->random());
-    ASSERT_TRUE(server_transport_->start(*world_, server, *this));
-    ASSERT_TRUE(client_transport_->start(*world_, client, *this));
+    ASSERT_TRUE(server_transport_->start(context(server)));
+    ASSERT_TRUE(client_transport_->start(context(client)));
+  }
+
+  TransportContext context(const InstanceId& self) {
+    return {*world_, self, *this, std::make_shared<MemoryBudget>()};
   }
 
   void TearDown() override {
@@ -149,7 +153,7 @@ TEST_F(InprocTest, OneInstanceListensOnce) {
   const auto twin = make_inproc(hub_);
   const std::string entry = server_transport_->address_entry().to_string();
   const InstanceId same = InstanceId::parse(entry.substr(26)).value();
-  const Result<void> started = twin->start(*world_, same, *this);
+  const Result<void> started = twin->start(context(same));
   ASSERT_FALSE(started);
   EXPECT_TRUE(started.error().is(velo::Errc::already_exists));
 }
@@ -260,7 +264,7 @@ TEST_F(InprocTest, AReceiverThatDoesNotTakeWhatIsDeferredIsGivenUp) {
   post(world_->shard(0), [&release] { release.wait(false); });
   send(client_, FrameType::message, "go");
   EXPECT_EQ(admissions.front(), Admission::accepted);
-  EXPECT_EQ(admissions.back(), Admission::overloaded);
+  EXPECT_EQ(admissions.back(), Admission::over_budget);
   EXPECT_EQ(last.admission, Admission::closed);
   release = true;
   release.notify_all();

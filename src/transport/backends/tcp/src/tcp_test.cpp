@@ -44,7 +44,8 @@ static Result<std::vector<InterfaceEndpoint>> advertised(const TcpOptions& optio
   Refuse refuse;
   const std::unique_ptr<Transport> transport = make_tcp(options);
   const InstanceId self = InstanceId::random(world->random());
-  const Result<void> started = transport->start(*world, self, refuse);
+  const Result<void> started =
+      transport->start(TransportContext(*world, self, refuse, std::make_shared<MemoryBudget>()));
   if (!started) return started.error();
   const Bytes entry = transport->address_entry();
   transport->stop();

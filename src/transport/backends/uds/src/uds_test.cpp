@@ -68,7 +68,8 @@ class UdsTest : public testing::Test {
   std::unique_ptr<Transport> start(UdsOptions options) {
     auto transport = make_uds(std::move(options));
     const InstanceId self = InstanceId::random(world_->random());
-    const Result<void> started = transport->start(*world_, self, refuse_);
+    const Result<void> started = transport->start(
+        TransportContext(*world_, self, refuse_, std::make_shared<MemoryBudget>()));
     error_ = started ? std::nullopt : std::optional<Error>(started.error());
     return transport;
   }

@@ -37,10 +37,11 @@ class ConnectionEvents {
 };
 
 enum class Admission : std::uint8_t {
-  accepted,    ///< will be written in order, or on_closed will come
-  overloaded,  ///< the connection's queue is full; nothing was queued
-  closed,      ///< the connection is closed or closing; nothing was queued
-  too_large,   ///< over limits::frame_bytes_max; nothing was queued
+  accepted,     ///< will be written in order, or on_closed will come
+  over_budget,  ///< the node's memory budget, or the peer's part of it, has no room; nothing was
+                ///< queued
+  closed,       ///< the connection is closed or closing; nothing was queued
+  too_large,    ///< over limits::frame_bytes_max; nothing was queued
 };
 
 struct SendResult {
@@ -62,7 +63,10 @@ class Connection {  // NOLINT(cppcoreguidelines-virtual-class-destructor)
 
   /// Queues the frame, and writes it from the calling thread when nobody else is writing. Order:
   /// frames of one thread keep their order; a frame accepted before another thread's send began is
-  /// written first. Requests (`message`) leave the last sixteenth of the queue to all other types.
+  /// written first. What waits is charged to the node's MemoryBudget, beyond the first
+  /// velo::limits::uncharged_bytes; requests (`message`) leave the last sixteenth of it to all
+  /// other types. A frame of another type that has no room closes the connection as peer_too_slow;
+  /// a large one is over_budget instead while little waits for this peer, who is not to blame.
   /// Never blocks.
   virtual SendResult send(const OutFrame& frame) noexcept = 0;
 
@@ -71,8 +75,8 @@ class Connection {  // NOLINT(cppcoreguidelines-virtual-class-destructor)
   /// sequentially consistent before on_written(): whoever adds itself to a list of waiters and then
   /// still finds written() < end is seen by the on_written() that follows.
   virtual std::uint64_t written() const noexcept = 0;
-  /// Bytes accepted and not yet written, or up to 32 KiB more while the shard sends; at most the
-  /// queue's limit. Of a stream, within on_closed and afterwards: exactly what was dropped.
+  /// Bytes accepted and not yet written, or up to 32 KiB more while the shard sends. Of a stream,
+  /// within on_closed and afterwards: exactly what was dropped.
   virtual std::uint64_t queued() const noexcept = 0;
 
   /// Ends the connection; on_closed follows on the shard with `reason`. What is queued is dropped.

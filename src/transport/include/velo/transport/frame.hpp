@@ -5,6 +5,7 @@
 // Threading: value types; an InFrame is valid only during the call that delivers it.
 #pragma once
 
+#include <velo/base/budget.hpp>
 #include <velo/base/bytes.hpp>
 
 #include <cstddef>
@@ -21,6 +22,20 @@ enum class FrameType : std::uint8_t {
   shutting_down = 4,
 };
 constexpr std::uint8_t frame_type_count = 5;
+
+/// Whose part of a memory budget a frame that waits is charged to.
+constexpr Lane lane_of(FrameType type) noexcept {
+  return type == FrameType::message ? Lane::requests : Lane::replies;
+}
+
+/// Of a frame of `size` that found no room behind the `waiting` bytes: whether the peer is given up
+/// for not reading what answers it. It is not for a request, nor for a large reply when the node
+/// has no room though next to nothing waits for this peer.
+constexpr bool refusal_blames_peer(FrameType type, std::uint64_t size,
+                                   std::uint64_t waiting) noexcept {
+  return lane_of(type) == Lane::replies &&
+         (size <= velo::limits::uncharged_bytes || waiting > velo::limits::allowance_chunk_bytes);
+}
 
 /// A frame to send. Header and payload are borrowed for the call; when `owner` is set, the payload
 /// lies in it and large payloads are shared instead of copied.
@@ -40,10 +55,27 @@ class InFrame {
  public:
   InFrame(FrameType type, ByteSpan header, ByteSpan payload, const Bytes* owner) noexcept
       : type_(type), header_(header), payload_(payload), owner_(owner) {}
+  /// A frame whose payload found no room in the memory budget, and was skipped.
+  static InFrame without_payload(FrameType type, ByteSpan header,
+                                 std::size_t payload_bytes) noexcept {
+    InFrame frame(type, header, {}, nullptr);
+    frame.dropped_bytes_ = payload_bytes;
+    return frame;
+  }
 
   FrameType type() const noexcept { return type_; }
   ByteSpan header() const noexcept { return header_; }
   ByteSpan payload() const noexcept { return payload_; }
+  /// The payload arrived, but is not here: there was no room for it. dropped_bytes() long it was.
+  bool payload_dropped() const noexcept { return dropped_bytes_ != 0; }
+  std::size_t dropped_bytes() const noexcept { return dropped_bytes_; }
+  /// Whoever handled the frame is done: what is still kept of its payload is the application's own,
+  /// and no longer charged to the node.
+  void end_charge() const noexcept {
+    if (owner_ != nullptr) owner_->end_charge();
+  }
+  /// Whether retain_payload() shares, instead of copying.
+  bool payload_is_shared() const noexcept { return owner_ != nullptr; }
   /// The payload for keeping: shares the block that was read for a large frame, copies otherwise.
   Bytes retain_payload() const {
     if (owner_ == nullptr || payload_.empty()) return Bytes::copy(payload_);
@@ -56,6 +88,7 @@ class InFrame {
   ByteSpan header_;
   ByteSpan payload_;
   const Bytes* owner_;
+  std::size_t dropped_bytes_ = 0;
 };
 
 }  // namespace velo::transport

@@ -124,6 +124,8 @@ class FrameParser {
   ByteSpan rest() const noexcept { return rest_; }
   /// Bytes of the frame that next() found, whole or not; 0 while its preamble is incomplete.
   std::size_t frame_bytes() const noexcept { return frame_bytes_; }
+  /// Of these, the ones before the payload.
+  std::size_t bytes_before_payload() const noexcept { return preamble_bytes + header_bytes_; }
   /// After incomplete: bytes until the frame is whole; while the preamble is incomplete, until that
   /// is.
   std::size_t missing_bytes() const noexcept {

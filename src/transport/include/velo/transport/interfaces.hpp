@@ -8,6 +8,7 @@
 #include <velo/base/bytes.hpp>
 #include <velo/base/error.hpp>
 #include <velo/base/network.hpp>
+#include <velo/transport/limits.hpp>
 
 #include <cstddef>
 #include <cstdint>
@@ -19,13 +20,6 @@
 #include <vector>
 
 namespace velo::transport {
-
-namespace limits {
-/// Longer address entries are refused.
-constexpr std::size_t address_entry_bytes_max = std::size_t{16} << 10;
-/// Entries with more endpoints are refused.
-constexpr std::size_t address_endpoints_max = 256;
-}  // namespace limits
 
 /// One address of a peer.
 struct InterfaceEndpoint {

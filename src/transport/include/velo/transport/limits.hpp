@@ -9,10 +9,6 @@
 
 namespace velo::transport::limits {
 
-/// Bytes that a connection holds for writing. Policy: requests stop at 15/16 of it as overloaded;
-/// anything else beyond it closes the connection as Errc::peer_too_slow, since a peer that does not
-/// read its replies harms only itself.
-constexpr std::size_t connection_queue_bytes_max = std::size_t{64} << 20;
 /// Size from which a payload is shared instead of copied, when the sender gave its owner. Policy:
 /// smaller ones are copied together.
 constexpr std::size_t shared_payload_bytes_min = std::size_t{16} << 10;
@@ -24,5 +20,9 @@ constexpr std::size_t read_buffer_bytes = std::size_t{256} << 10;
 /// Header of a frame (name 65,535 + headers 16,384 + fixed part). Policy: a longer one is not sent,
 /// and one that arrives closes its connection before it is buffered.
 constexpr std::size_t header_bytes_max = 65'535 + 16'384 + 64;
+/// An address entry. Policy: a longer one is refused (Errc::invalid_address).
+constexpr std::size_t address_entry_bytes_max = std::size_t{16} << 10;
+/// Endpoints of one address entry. Policy: an entry with more is refused (Errc::invalid_address).
+constexpr std::size_t address_endpoints_max = 256;
 
 }  // namespace velo::transport::limits

@@ -20,8 +20,9 @@ namespace velo::transport {
 class StreamEnvironment;
 
 /// Hands a wrapped ByteStream over as a Connection, on the stream's shard; for tests and for
-/// backends with their own accept.
-ConnectionPtr make_stream_connection(std::unique_ptr<ByteStream> stream, std::string transport_key);
+/// backends with their own accept. What it holds is charged to `budget`.
+ConnectionPtr make_stream_connection(std::unique_ptr<ByteStream> stream, std::string transport_key,
+                                     std::shared_ptr<MemoryBudget> budget);
 
 class StreamTransport : public Transport {
  public:
@@ -30,7 +31,7 @@ class StreamTransport : public Transport {
   ~StreamTransport() override;
 
   std::string_view key() const noexcept final;
-  Result<void> start(World& world, const InstanceId& self, AcceptHandler& accepts) final;
+  Result<void> start(const TransportContext& context) final;
   Bytes address_entry() const final { return entry_; }
   Result<void> check_entry(ByteSpan entry) const final;
   std::unique_ptr<Dial> connect(Shard& shard, ByteSpan entry, ConnectHandler done) final;

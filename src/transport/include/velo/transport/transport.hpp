@@ -5,6 +5,7 @@
 // Threading: start() and stop() from the owner's thread; connect() from any; see each function for callbacks.
 #pragma once
 
+#include <velo/base/budget.hpp>
 #include <velo/base/error.hpp>
 #include <velo/base/ids.hpp>
 #include <velo/base/world.hpp>
@@ -15,6 +16,7 @@
 #include <functional>
 #include <memory>
 #include <string_view>
+#include <utility>
 
 namespace velo::transport {
 
@@ -53,6 +55,19 @@ class Dial {
   virtual ~Dial() = default;
 };
 
+/// What a transport is started with.
+struct TransportContext {
+  World& world;  ///< outlives stop()
+  InstanceId self;
+  AcceptHandler& accepts;  ///< outlives stop()
+  /// What connections hold, to be written or being read, is charged to it. Never null.
+  std::shared_ptr<MemoryBudget> budget;
+
+  TransportContext(World& w, const InstanceId& id, AcceptHandler& handler,
+                   std::shared_ptr<MemoryBudget> memory)
+      : world(w), self(id), accepts(handler), budget(std::move(memory)) {}
+};
+
 class Transport {
  public:
   virtual ~Transport() = default;
@@ -60,8 +75,8 @@ class Transport {
   /// The key under which WorkerAddress carries this transport's entry: "tcp", "uds", "inproc", ...
   virtual std::string_view key() const noexcept = 0;
 
-  /// Begins listening, on shard 0. `world` and `accepts` outlive stop(). Once.
-  virtual Result<void> start(World& world, const InstanceId& self, AcceptHandler& accepts) = 0;
+  /// Begins listening, on shard 0. Once.
+  virtual Result<void> start(const TransportContext& context) = 0;
 
   /// What others need to reach us; valid after start(). Empty for a transport that only connects.
   virtual Bytes address_entry() const = 0;
