@@ -83,6 +83,7 @@ struct DemoOptions {
   Duration timeout = std::chrono::seconds(30);
   std::string results;  ///< file to write "<sha256>  <path>" lines to; empty: none
   std::string spoil;    ///< for tests: the workers lie about this path
+  std::optional<std::size_t> spoil_books;  ///< for tests: this worker counts one request too many
 };
 int run_demo(const Globals& globals, const DemoOptions& options);
 

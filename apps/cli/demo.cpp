@@ -102,7 +102,7 @@ static int work(const Globals& globals, const DemoOptions& options, const FileLi
       return fail(exit_failed, "every worker ended before the work did",
                   "run it again; VELO_LOG=debug shows what happens");
   }
-  const DemoReport report = make_report(cluster, files, job.outcome());
+  const DemoReport report = make_report(cluster, files, job.outcome(), options);
   print_report(globals, report);
   if (!options.results.empty()) {
     const int code = write_results(options.results, files, job.outcome());

@@ -87,6 +87,16 @@ std::optional<int> DemoCluster::turn(Duration patience) {
   return signals_.asked_to_end();
 }
 
+Result<NodeBooks> DemoCluster::books_of(std::size_t worker) {
+  std::optional<Result<NodeBooks>> reply;
+  node_->books_of(workers_[worker].id).then([this, &reply](Result<NodeBooks> result) {
+    mailbox_.put(
+        [&reply, result = std::move(result)]() mutable { reply.emplace(std::move(result)); });
+  });
+  while (!reply) turn(demo_cluster_detail::turn_longest);
+  return std::move(*reply);
+}
+
 void DemoCluster::count_end(std::size_t worker, const Error* error) {
   if (error == nullptr) {
     ++answered_;

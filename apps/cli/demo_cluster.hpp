@@ -66,6 +66,10 @@ class DemoCluster {
         });
   }
 
+  /// What the worker itself has counted (`_books`, which no books count). Waits for the answer or
+  /// its deadline, and turns meanwhile; signals do not end it.
+  Result<NodeBooks> books_of(std::size_t worker);
+
   TimePoint now() const noexcept { return world_->clock().now(); }
   Velo& node() noexcept { return *node_; }
   DemoProcesses& processes() noexcept { return processes_; }

@@ -61,19 +61,4 @@ struct JoinReply {
 };
 VELO_DESCRIBE(JoinReply, welcome);
 
-/// "books", answered with BooksReply.
-struct BooksRequest {
-  std::uint64_t answers = 0;  ///< that the asker had before this one
-};
-VELO_DESCRIBE(BooksRequest, answers);
-
-/// A worker's own account of what came to it, this call included.
-struct BooksReply {
-  std::uint64_t requests = 0;
-  std::uint64_t succeeded = 0;
-  std::uint64_t failed = 0;
-  bool balanced = false;
-};
-VELO_DESCRIBE(BooksReply, requests, succeeded, failed, balanced);
-
 }  // namespace velo::cli

@@ -3,6 +3,8 @@
 
 #include "demo_report.hpp"
 
+#include "demo_books.hpp"
+
 #include <velo/codec/json.hpp>
 
 #include <fmt/format.h>
@@ -37,39 +39,6 @@ static std::string equation(const ReportSends& s) {
       {s.expired, "expired"}, {s.cancelled, "cancelled"},       {s.unknown, "unknown"}};
   for (const auto& [count, name] : others) text += fmt::format(" + {} {}", count, name);
   return text;
-}
-
-static std::optional<BooksReply> ask(DemoCluster& cluster, std::size_t index) {
-  std::optional<Result<BooksReply>> reply;
-  cluster.call<BooksReply>(
-      index, "books", BooksRequest{cluster.workers()[index].answers},
-      [&reply](Result<BooksReply> got, TimePoint, TimePoint) { reply.emplace(std::move(got)); });
-  // The call has a deadline. Asked to end meanwhile: the answers come all the same.
-  while (!reply) cluster.turn(std::chrono::milliseconds(50));
-  if (!*reply) return std::nullopt;
-  return **reply;
-}
-
-/// A worker counts a call after it has written the answer, so its count may lag by the last ones:
-/// then it is asked again.
-constexpr int asks_max = 1000;
-
-/// The worker's own count of what it handled, against ours. Nothing if it does not answer (it may
-/// be killed even now).
-static std::optional<ReportCheck> check_worker(DemoCluster& cluster, std::size_t index) {
-  ReportCheck check;
-  check.name = fmt::format("worker {}'s books agree", index);
-  for (int asked = 0; asked < asks_max && !check.ok; ++asked) {
-    const DemoCluster::Worker before = cluster.workers()[index];
-    const auto books = ask(cluster, index);
-    if (!books) return std::nullopt;
-    const bool exact = before.uncertain == 0;
-    check.ok = books->balanced &&
-               (exact ? books->succeeded == before.answers : books->succeeded >= before.answers);
-    check.detail = fmt::format("it handled {}, we had {} answers", show_count(books->succeeded),
-                               show_count(before.answers));
-  }
-  return check;
 }
 
 static std::vector<ReportCheck> check_books(const DemoCluster& cluster, const Books& books,
@@ -169,20 +138,20 @@ static void check_results(DemoReport& report, const DemoJob::Outcome& outcome) {
 
 }  // namespace demo_report_detail
 
-DemoReport make_report(DemoCluster& cluster, const FileList& files,
-                       const DemoJob::Outcome& outcome) {
+DemoReport make_report(DemoCluster& cluster, const FileList& files, const DemoJob::Outcome& outcome,
+                       const DemoOptions& options) {
   namespace detail = demo_report_detail;
   DemoReport report;
   detail::add_figures(report, files, outcome);
   detail::check_results(report, outcome);
   std::vector<ReportCheck> of_workers;
   for (std::size_t i = 0; i < outcome.shares.size(); ++i) {
-    if (cluster.processes().alive(i) && cluster.workers()[i].known) {
-      if (auto check = detail::check_worker(cluster, i)) of_workers.push_back(std::move(*check));
-    }
+    const WorkerBooks books = compare_with_worker(cluster, i, options.spoil_books == i);
+    if (books.check) of_workers.push_back(*books.check);
     const DemoJob::Share& done = outcome.shares[i];
     const char* end = done.killed ? "killed" : (cluster.processes().alive(i) ? "finished" : "died");
-    report.workers.push_back({i, cluster.processes().pid(i), end, done.files, done.bytes});
+    report.workers.push_back(
+        {i, cluster.processes().pid(i), end, done.files, done.bytes, books.taken, books.received});
   }
   // After the last call, so that nothing is in flight.
   const Books books = cluster.node().books();
@@ -206,10 +175,11 @@ void print_report(const Globals& globals, const DemoReport& report) {
   rows.reserve(report.workers.size());
   for (const ReportWorker& worker : report.workers) {
     rows.push_back({std::to_string(worker.index), std::to_string(worker.pid), worker.end,
-                    show_count(worker.files), show_bytes(worker.bytes)});
+                    show_count(worker.files), show_bytes(worker.bytes), show_count(worker.taken),
+                    worker.received ? show_count(*worker.received) : "unknown"});
   }
-  print_line(
-      table({"WORKER", "PID", "END", "FILES", "BYTES"}, rows, {false, false, false, true, true}));
+  print_line(table({"WORKER", "PID", "END", "FILES", "BYTES", "SENT", "RECEIVED"}, rows,
+                   {false, false, false, true, true, true, true}));
   print_line("");
   for (const ReportCheck& check : report.checks) {
     print_line(fmt::format("{}  {}: {}", verdict(check.ok), check.name, check.detail));

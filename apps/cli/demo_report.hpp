@@ -12,6 +12,7 @@
 #include <velo/codec/describe.hpp>
 
 #include <cstdint>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -41,8 +42,10 @@ struct ReportWorker {
   std::string end;  ///< finished, killed, died
   std::uint64_t files = 0;
   std::uint64_t bytes = 0;
+  std::uint64_t taken = 0;                ///< our calls that a connection to it took
+  std::optional<std::uint64_t> received;  ///< its own count of them; nothing: unknown, it is gone
 };
-VELO_DESCRIBE(ReportWorker, index, pid, end, files, bytes);
+VELO_DESCRIBE(ReportWorker, index, pid, end, files, bytes, taken, received);
 
 /// Of the coordinator's sends, all patterns together.
 struct ReportSends {
@@ -89,8 +92,8 @@ VELO_DESCRIBE(DemoReport, ok, directory, files, bytes, lines, words, seconds, me
 
 /// Asks the workers that live for their books, and judges. The job is over, its cluster still
 /// there.
-DemoReport make_report(DemoCluster& cluster, const FileList& files,
-                       const DemoJob::Outcome& outcome);
+DemoReport make_report(DemoCluster& cluster, const FileList& files, const DemoJob::Outcome& outcome,
+                       const DemoOptions& options);
 
 void print_report(const Globals& globals, const DemoReport& report);
 

@@ -64,11 +64,6 @@ class OpenFiles {
   Files open_;
 };
 
-static BooksReply describe(Velo& node) {
-  const ReceivedBooks books = node.books().received;
-  return {books.requests, books.succeeded, books.failed, books.balanced()};
-}
-
 static Result<void> register_handlers(Velo& node, OpenFiles& files,
                                       const DemoWorkerOptions& options) {
   std::vector<Handler> handlers;
@@ -82,9 +77,6 @@ static Result<void> register_handlers(Velo& node, OpenFiles& files,
                      }).build());
   handlers.push_back(Handler::typed_unary("digest_end", [&](TypedContext<EndRequest>& context) {
                        return files.end(context.input);
-                     }).build());
-  handlers.push_back(Handler::typed_unary("books", [&](TypedContext<BooksRequest>&) {
-                       return describe(node);
                      }).build());
   for (Handler& handler : handlers) {
     auto registered = node.register_handler(std::move(handler));

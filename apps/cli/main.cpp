@@ -152,6 +152,7 @@ static void add_demo(CLI::App& app, Globals& globals) {
   sub->add_option("--results", options->results, "Write the sums here, as sha256sum does")
       ->type_name("PATH");
   sub->add_option("--spoil", options->spoil)->group("");
+  sub->add_option("--spoil-books", options->spoil_books)->group("");
   sub->callback([&globals, options] {
     globals.action = [&globals, options] { return run_demo(globals, *options); };
   });

@@ -92,6 +92,14 @@ class DemoTest(ProgramTest):
         self.assertEqual(sum(w["files"] for w in report["workers"]), len(self.expected))
         for check in report["checks"]:
             self.assertTrue(check["ok"], check)
+        agree = [check["name"] for check in report["checks"] if "books agree" in check["name"]]
+        living = [w for w in report["workers"] if w["end"] == "finished"]
+        self.assertEqual(agree, [f"worker {w['index']}'s books agree" for w in living])
+        for worker in report["workers"]:
+            if worker["end"] == "finished":
+                self.assertEqual(worker["received"], worker["taken"], worker)
+            else:
+                self.assertIsNone(worker.get("received"), worker)
         self.assert_nothing_left()
         return report
 
@@ -102,7 +110,7 @@ class Demo(DemoTest):
         self.assertEqual((report["kills"], report["retries"]), (0, 0))
         self.assertEqual(report["sends"]["handled"], report["sends"]["sent"])
         self.assertEqual([w["end"] for w in report["workers"]], ["finished"] * 3)
-        self.assertEqual(sum("books agree" in check["name"] for check in report["checks"]), 3)
+        self.assertEqual(sum(w["received"] for w in report["workers"]), report["sends"]["sent"])
         latency = report["latency"]
         self.assertLessEqual(latency["p50_us"], latency["p99_us"])
         # One per file, and for the large one a call per part.
@@ -148,7 +156,8 @@ class Demo(DemoTest):
         self.assertEqual((code, err), (0, ""))
         self.assertRegex(out, rf"(?m)^files +{len(self.expected)} of {len(self.expected)} done, 0 failed")
         self.assertRegex(out, r"(?m)^ok  the fates of all sends add up: .*sent = 0 in flight \+ ")
-        self.assertRegex(out, r"(?m)^0 +\d+ +killed ")
+        self.assertRegex(out, r"(?m)^0 +\d+ +killed .* unknown$")
+        self.assertRegex(out, r"(?m)^ok  worker 1's books agree: we sent (\S+), it received \1;")
         self.assertNotIn("\033", out)
 
     def test_a_wrong_answer_is_found_and_is_exit_code_4(self):
@@ -157,6 +166,17 @@ class Demo(DemoTest):
         self.assertFalse(json.loads(out)["ok"])
         self.assertIn("velo: no-newline: worker", err)
         self.assertIn("not so: every result is right (1 of", err)
+        self.assert_nothing_left()
+
+    def test_a_worker_that_counted_otherwise_is_found_and_is_exit_code_4(self):
+        code, out, err = self.finish(self.start_demo("--spoil-books", "1"))
+        self.assertEqual(code, 4)
+        report = json.loads(out)
+        self.assertFalse(report["ok"])
+        self.assertEqual([c["name"] for c in report["checks"] if not c["ok"]], ["worker 1's books agree"])
+        worker = report["workers"][1]
+        self.assertEqual(worker["received"], worker["taken"] + 1)
+        self.assertRegex(err, r"not so: worker 1's books agree .*unary to [0-9a-f]{8}, which received \d+")
         self.assert_nothing_left()
 
     def test_what_cannot_work_is_refused_before_anything_starts(self):
