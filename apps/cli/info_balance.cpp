@@ -157,8 +157,14 @@ static std::string flows_table(const std::vector<FlowShown>& flows) {
 
 static void print(const Globals& globals, const BalanceShown& shown) {
   if (globals.output == OutputFormat::json) return print_line(to_json(shown));
-  print_line(sends_table(shown.nodes));
-  print_line("");
+  const bool anybody_sent =
+      std::any_of(shown.nodes.begin(), shown.nodes.end(), [](const NodeBooks& node) {
+        return node.totals.fire.sent + node.totals.sync.sent + node.totals.unary.sent > 0;
+      });
+  if (anybody_sent) {
+    print_line(sends_table(shown.nodes));
+    print_line("");
+  }
   print_line(received_table(shown.nodes));
   print_line("");
   if (!shown.flows.empty()) {

@@ -118,6 +118,7 @@ class Calls(ProgramTest):
         self.assertEqual(code, 0)
         self.assertIn("balanced", out)
         self.assertRegex(out, r"RECEIVER +RECEIVED")
+        self.assertNotIn("SENDER", out, "neither of the two sent anything")
         self.assert_fails(3, "no announced peer", "info", "-d", self.folder, "--balance", "nobody")
         self.assert_fails(2, "where they are found", "info", "--balance")
 
