@@ -34,23 +34,6 @@ namespace messenger {
 
 namespace ledger_detail {
 
-static CounterStripe next_stripe() noexcept {
-  static std::atomic<std::size_t> next{0};
-  const std::size_t mine = next.fetch_add(1, std::memory_order_relaxed);
-  if (mine < counter_stripes - 1) return {mine, true};
-  return {counter_stripes - 1, false};
-}
-
-static void bump(std::atomic<std::uint64_t>& counter, bool owned) noexcept {
-  if (owned) {
-    counter.store(counter.load(std::memory_order_relaxed) + 1, std::memory_order_relaxed);
-  } else {
-    counter.fetch_add(1, std::memory_order_relaxed);
-  }
-}
-
-static std::size_t index(Pattern pattern) noexcept { return static_cast<std::size_t>(pattern); }
-
 static std::uint64_t read(const std::atomic<std::uint64_t>& counter) noexcept {
   return counter.load(std::memory_order_relaxed);
 }
@@ -72,14 +55,7 @@ static bool is_empty(const PeerBooks& books) noexcept {
 
 }  // namespace ledger_detail
 
-using ledger_detail::bump;
-using ledger_detail::index;
 using ledger_detail::read;
-
-CounterStripe counter_stripe() noexcept {
-  thread_local const CounterStripe mine = ledger_detail::next_stripe();
-  return mine;
-}
 
 Ledger::Ledger() : owners_(2) { chunks_[0].store(new Chunk, std::memory_order_release); }
 
@@ -117,40 +93,10 @@ Ledger::Row& Ledger::add_row(std::atomic<Row*>& place) noexcept {
   return *current;
 }
 
-void Ledger::began(Pattern pattern) noexcept {
-  const CounterStripe stripe = counter_stripe();
-  bump(began_[stripe.index].sent[index(pattern)], stripe.owned);
-}
-
-void Ledger::accepted(Account account, Pattern pattern) noexcept {
-  const CounterStripe stripe = counter_stripe();
-  bump(row(account, stripe).accepted[index(pattern)], stripe.owned);
-}
-
-void Ledger::ended(Account account, Pattern pattern, Fate fate) noexcept {
-  const CounterStripe stripe = counter_stripe();
-  bump(row(account, stripe).ends[index(pattern)][static_cast<std::size_t>(fate)], stripe.owned);
-}
-
 void Ledger::rejected(Account account, Pattern pattern, ErrorCode why) noexcept {
   const bool own = why.room == Room::messenger && why.value < reason_count;
   reasons_[own ? why.value : 0].fetch_add(1, std::memory_order_relaxed);
   ended(account, pattern, Fate::rejected);
-}
-
-void Ledger::requested(Account account, Pattern pattern) noexcept {
-  const CounterStripe stripe = counter_stripe();
-  bump(row(account, stripe).requests[index(pattern)], stripe.owned);
-}
-
-void Ledger::request_ended(Account account, ReceivedEnd end) noexcept {
-  const CounterStripe stripe = counter_stripe();
-  bump(row(account, stripe).request_ends[static_cast<std::size_t>(end)], stripe.owned);
-}
-
-void Ledger::connection_closed(Account account) noexcept {
-  const CounterStripe stripe = counter_stripe();
-  bump(row(account, stripe).closed, stripe.owned);
 }
 
 PeerBooks Ledger::sum(Account account) const noexcept {

@@ -4,6 +4,7 @@
 // Threading: any thread; a sum read while others count may be a moment old.
 #pragma once
 
+#include <velo/base/stripe.hpp>
 #include <velo/messenger/call.hpp>
 #include <velo/messenger/error.hpp>
 #include <velo/messenger/fates.hpp>
@@ -24,13 +25,17 @@ namespace velo::messenger {
 
 constexpr std::size_t counter_stripes = 16;
 
-/// Which stripe the calling thread counts in. The first threads of a process own one each, and need
-/// no locked instruction; all later ones share the last.
+/// Which row the calling thread counts in; the last is for all threads without one of their own.
 struct CounterStripe {
   std::size_t index;
-  bool owned;
+  bool shared;
 };
-CounterStripe counter_stripe() noexcept;
+inline CounterStripe counter_stripe() noexcept {
+  constexpr std::size_t last = counter_stripes - 1;
+  static_assert(counter_stripes <= stripe_count);
+  const std::size_t mine = stripe_of_thread();
+  return mine < last ? CounterStripe{mine, false} : CounterStripe{last, true};
+}
 
 /// The account of a peer, by its number in the ledger.
 using Account = std::uint16_t;
@@ -55,15 +60,34 @@ class Ledger {
   /// The account of that peer, `others` once limits::book_accounts_max are open.
   Account open(const InstanceId& peer);
 
-  void began(Pattern pattern) noexcept;
+  void began(Pattern pattern) noexcept {
+    const CounterStripe stripe = counter_stripe();
+    stripe_add(began_[stripe.index].sent[index(pattern)], stripe.shared, 1);
+  }
   /// A connection to the peer took the send.
-  void accepted(Account account, Pattern pattern) noexcept;
-  void ended(Account account, Pattern pattern, Fate fate) noexcept;
+  void accepted(Account account, Pattern pattern) noexcept {
+    const CounterStripe stripe = counter_stripe();
+    stripe_add(row(account, stripe).accepted[index(pattern)], stripe.shared, 1);
+  }
+  void ended(Account account, Pattern pattern, Fate fate) noexcept {
+    const CounterStripe stripe = counter_stripe();
+    stripe_add(row(account, stripe).ends[index(pattern)][static_cast<std::size_t>(fate)],
+               stripe.shared, 1);
+  }
   /// As ended(), rejected, and why.
   void rejected(Account account, Pattern pattern, ErrorCode why) noexcept;
-  void requested(Account account, Pattern pattern) noexcept;
-  void request_ended(Account account, ReceivedEnd end) noexcept;
-  void connection_closed(Account account) noexcept;
+  void requested(Account account, Pattern pattern) noexcept {
+    const CounterStripe stripe = counter_stripe();
+    stripe_add(row(account, stripe).requests[index(pattern)], stripe.shared, 1);
+  }
+  void request_ended(Account account, ReceivedEnd end) noexcept {
+    const CounterStripe stripe = counter_stripe();
+    stripe_add(row(account, stripe).request_ends[static_cast<std::size_t>(end)], stripe.shared, 1);
+  }
+  void connection_closed(Account account) noexcept {
+    const CounterStripe stripe = counter_stripe();
+    stripe_add(row(account, stripe).closed, stripe.shared, 1);
+  }
   // Rare, so not striped.
   void malformed() noexcept { malformed_.fetch_add(1, std::memory_order_relaxed); }
   void waited_for_slot() noexcept { waited_slot_.fetch_add(1, std::memory_order_relaxed); }
@@ -97,6 +121,9 @@ class Ledger {
   };
   static constexpr std::size_t reason_count = 80;
 
+  static constexpr std::size_t index(Pattern pattern) noexcept {
+    return static_cast<std::size_t>(pattern);
+  }
   Row& row(Account account, const CounterStripe& stripe) noexcept {
     std::atomic<Row*>& place = (*chunks_[account / chunk_accounts].load(
         std::memory_order_acquire))[account % chunk_accounts]

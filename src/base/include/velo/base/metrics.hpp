@@ -8,6 +8,7 @@
 
 #include <velo/base/error.hpp>
 #include <velo/base/histogram.hpp>
+#include <velo/base/stripe.hpp>
 #include <velo/base/time.hpp>
 
 #include <array>
@@ -31,32 +32,10 @@ using Labels = std::vector<std::pair<std::string, std::string>>;
 
 namespace metrics_detail {
 
-/// Each of the first 31 threads that update metrics has a stripe of the cells to itself and needs
-/// no atomic addition; a thread that ends leaves its stripe to a later one. All further threads
-/// share the last stripe.
-constexpr std::uint32_t stripe_count = 32;
-constexpr std::uint32_t shared_stripe = stripe_count - 1;
-constexpr std::uint32_t no_stripe = UINT32_MAX;
-
-inline constinit thread_local std::uint32_t stripe_of_thread = no_stripe;
-
-/// Finds a stripe for the calling thread, until it ends.
-std::uint32_t claim_stripe() noexcept;
-
 using Cell = std::atomic<std::uint64_t>;
 
 inline void add(Cell* cell, std::uint32_t stripe, std::uint64_t amount) noexcept {
-  if (stripe == shared_stripe) [[unlikely]] {
-    cell->fetch_add(amount, std::memory_order_relaxed);
-  } else {
-    // Only this thread writes the cell.
-    cell->store(cell->load(std::memory_order_relaxed) + amount, std::memory_order_relaxed);
-  }
-}
-
-inline std::uint32_t stripe() noexcept {
-  const std::uint32_t own = stripe_of_thread;
-  return own == no_stripe ? claim_stripe() : own;
+  stripe_add(*cell, stripe == shared_stripe, amount);
 }
 
 /// Counters of one stripe lie together: 64 of them, eight cache lines, before the next stripe's.
@@ -78,7 +57,7 @@ class Counter {
   Counter() noexcept = default;
   void add(std::uint64_t amount = 1) const noexcept {
     if (cells_ == nullptr) return;
-    const std::uint32_t stripe = metrics_detail::stripe();
+    const std::uint32_t stripe = stripe_of_thread();
     metrics_detail::add(cells_ + stripe * metrics_detail::counter_stride, stripe, amount);
   }
 
@@ -117,7 +96,7 @@ class Latency {
     std::size_t bucket =
         metrics_detail::LatencyBuckets::index(value >> metrics_detail::latency_unit_bits);
     if (bucket > metrics_detail::latency_overflow) bucket = metrics_detail::latency_overflow;
-    const std::uint32_t stripe = metrics_detail::stripe();
+    const std::uint32_t stripe = stripe_of_thread();
     metrics_detail::Cell* row = cells_ + stripe * metrics_detail::latency_stride;
     metrics_detail::add(row + bucket, stripe, 1);
     metrics_detail::add(row + metrics_detail::latency_buckets, stripe, value);
