@@ -58,6 +58,20 @@ void Impl::register_books_handler() {
   (void)handlers_.add(Handler::typed_unary("_books", std::move(answer)).inline_().build(), true);
 }
 
+Result<void> Impl::publish_metrics(metrics::Registry& registry) {
+  const std::lock_guard lock(metrics_mutex_);
+  if (metrics_ != nullptr) return make_error(velo::Errc::already_exists, "published before");
+  auto fresh = std::make_unique<BooksMetrics>(self_.instance_id, [this] { return books(); });
+  auto added = fresh->add_to(registry);
+  if (added) metrics_ = std::move(fresh);
+  return added;
+}
+
+void Impl::withdraw_metrics() noexcept {
+  const std::lock_guard lock(metrics_mutex_);
+  metrics_.reset();
+}
+
 Op<NodeBooks> Impl::books_of(const InstanceId& peer, Duration timeout) {
   CallSpec spec;
   spec.impl = this;

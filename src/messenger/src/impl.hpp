@@ -6,6 +6,7 @@
 // Threading: any thread; the order of locks is peers_mutex_, Peer::mutex, links_mutex_; none is held while sending or calling out.
 #pragma once
 
+#include "books_metrics.hpp"
 #include "call_table.hpp"
 #include "handler_table.hpp"
 #include "hello.hpp"
@@ -76,6 +77,8 @@ class Impl final : public CallTableEvents,
   Books books() const;
   NodeBooks node_books() const;
   Op<NodeBooks> books_of(const InstanceId& peer, Duration timeout);
+  Result<void> publish_metrics(metrics::Registry& registry);
+  void withdraw_metrics() noexcept;
   void register_books_handler();
 
   // --- handler_queue.cpp
@@ -305,6 +308,9 @@ class Impl final : public CallTableEvents,
   std::unordered_map<std::uint64_t, std::shared_ptr<Link>> links_;
   std::uint64_t next_link_serial_ = 1;
   std::vector<ShardState> shards_;
+
+  std::mutex metrics_mutex_;
+  std::unique_ptr<BooksMetrics> metrics_;
 
   mutable std::mutex waiting_mutex_;
   std::deque<std::shared_ptr<WaitingSend>> waiting_;

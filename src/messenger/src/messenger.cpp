@@ -78,6 +78,7 @@ Messenger::Messenger(std::shared_ptr<messenger::Impl> impl, bool owner) noexcept
 
 Messenger::~Messenger() {
   if (!owner_) return;
+  impl_->withdraw_metrics();
   impl_->stop_now(
       messenger::make_error(messenger::Errc::shutting_down, "the messenger was destroyed"));
   impl_->wait_for_the_end();
@@ -143,6 +144,9 @@ Op<void> Messenger::wait_for_handler(const InstanceId& peer, std::string handler
 Op<void> Messenger::shutdown(ShutdownPolicy policy) { return impl_->shutdown(policy); }
 Books Messenger::books() const { return impl_->books(); }
 NodeBooks Messenger::node_books() const { return impl_->node_books(); }
+Result<void> Messenger::publish_metrics(metrics::Registry& registry) {
+  return impl_->publish_metrics(registry);
+}
 Op<NodeBooks> Messenger::books_of(const InstanceId& peer, Duration timeout) {
   return impl_->books_of(peer, timeout);
 }

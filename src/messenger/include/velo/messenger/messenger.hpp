@@ -23,6 +23,10 @@
 #include <string_view>
 #include <vector>
 
+namespace velo::metrics {
+class Registry;
+}
+
 namespace velo {
 
 /// How long a drain may take.
@@ -108,6 +112,11 @@ class Messenger {
   /// The same with an account for each peer. Costs a pass over the accounts and the calls in
   /// flight.
   NodeBooks node_books() const;
+  /// The books as metrics of the registry (velo_sends_total, velo_send_ends_total and so on,
+  /// labelled with this node's id), added up once a scrape, until the messenger is destroyed; the
+  /// registry outlives it. Once: then velo::Errc::already_exists. velo::Errc::overloaded, and no
+  /// metrics, when not all of them fit.
+  Result<void> publish_metrics(metrics::Registry& registry);
   /// What the peer has counted: its handler `_books`. Errc::unknown_handler when it has none.
   Op<NodeBooks> books_of(const InstanceId& peer,
                          Duration timeout = messenger::limits::hello_timeout);
