@@ -5,6 +5,8 @@
 
 #include "send.hpp"
 
+#include <velo/messenger/balance.hpp>
+
 #include <fmt/format.h>
 
 #include <algorithm>
@@ -245,12 +247,16 @@ void Fleet::check_quiet() {
   if (ledger_.failed()) return;
   // Handlers that never answer are told when their questions' deadlines are over.
   if (!run_for(30s)) return;
+  std::vector<NodeBooks> all;
   for (std::uint32_t i = 0; i < options_.nodes; ++i) {
     Member* checked = member(i);
     if (checked == nullptr) return ledger_.fail(fmt::format("n{} is down at the end", i));
     checked->check_held();
-    ledger_.check_final_books(checked->place(), checked->messenger().books());
+    all.push_back(checked->messenger().node_books());
+    ledger_.check_final_books(checked->place(), all.back().totals);
   }
+  const messenger::Balance balance = messenger::compare(all, messenger::Moving::no);
+  if (!balance.ok()) ledger_.fail(balance.complaints.front());
 }
 
 void Fleet::close() {
