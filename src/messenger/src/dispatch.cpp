@@ -245,11 +245,21 @@ void Impl::run_heap_call(InboundCall* call) {
   if (!handler.is_async()) call->handler_over();
 }
 
+transport::Admission Impl::send_reply_on(Link& link, transport::FrameType type, ByteSpan header,
+                                         const Bytes& payload) noexcept {
+  transport::Admission admission = transport::Admission::too_large;
+  if (header.size() + payload.size() <= link.agreement.frame_bytes_max) {
+    admission = link.connection().send(transport::OutFrame(type, header, payload)).admission;
+  }
+  if (admission != transport::Admission::too_large &&
+      admission != transport::Admission::over_budget) {
+    return admission;
+  }
+  return refuse_reply(link, type, header, admission);
+}
+
 void Impl::send_reply(Link& link, const Agreement& agreement, transport::FrameType type,
                       ByteSpan header, const Bytes& payload) noexcept {
-  const auto sent = [&] {
-    return link.connection().send(transport::OutFrame(type, header, payload)).admission;
-  };
   if (!agreement.same_conn && !link.dialed() && &link != self_link_.get()) {
     MessageId id;
     if (const auto decoded = protocol::decode_ack(header);
@@ -260,35 +270,40 @@ void Impl::send_reply(Link& link, const Agreement& agreement, transport::FrameTy
     }
     return reply_by_dialling(id.requester(), link, type, header, payload);
   }
-  const transport::Admission admission = sent();
-  if (admission == transport::Admission::too_large ||
-      admission == transport::Admission::over_budget) {
-    refuse_reply(link, agreement, header, admission);
-  }
+  (void)send_reply_on(link, type, header, payload);
 }
 
 /// The caller must not wait for a reply that cannot be sent.
-void Impl::refuse_reply(Link& link, const Agreement& agreement, ByteSpan header,
-                        transport::Admission admission) noexcept {
-  const auto response = protocol::decode_response(header);
-  if (!response) return;
+transport::Admission Impl::refuse_reply(Link& link, transport::FrameType type, ByteSpan header,
+                                        transport::Admission admission) noexcept {
   const bool too_large = admission == transport::Admission::too_large;
   const Error error = too_large ? make_error(Errc::too_large, "the reply is over the frame limit")
                                 : no_room_for_reply("it was handled; no room to send the reply");
-  protocol::ResponseHeader small;
-  small.id = response->id;
-  small.outcome = static_cast<std::uint8_t>(error.code().value);
-  Bytes headers;
-  if (agreement.status && !too_large) {
-    Headers exact;
-    exact.emplace(std::string(protocol::error_header_name), protocol::encode_error(error));
-    if (auto encoded = protocol::encode_headers(exact)) headers = std::move(*encoded);
+  std::vector<std::byte> bytes(protocol::ack_fixed_bytes);
+  if (type == transport::FrameType::ack) {
+    const auto ack = protocol::decode_ack(header);
+    if (!ack) return admission;
+    protocol::encode_ack(*ack, bytes);
+  } else {
+    const auto response = protocol::decode_response(header);
+    if (!response) return admission;
+    protocol::ResponseHeader small;
+    small.id = response->id;
+    small.outcome = static_cast<std::uint8_t>(
+        link.agreement.status ? error.code().value : static_cast<std::uint16_t>(Errc::failed));
+    Bytes headers;
+    if (link.agreement.status && !too_large) {
+      Headers exact;
+      exact.emplace(std::string(protocol::error_header_name), protocol::encode_error(error));
+      if (auto encoded = protocol::encode_headers(exact)) headers = std::move(*encoded);
+    }
+    small.headers = headers;
+    bytes.resize(protocol::encoded_size(small));
+    protocol::encode_response(small, bytes);
   }
-  small.headers = headers;
-  std::vector<std::byte> bytes(protocol::encoded_size(small));
-  protocol::encode_response(small, bytes);
-  (void)link.connection().send(
-      transport::OutFrame(transport::FrameType::response, bytes, as_bytes(error.context())));
+  return link.connection()
+      .send(transport::OutFrame(type, bytes, as_bytes(error.context())))
+      .admission;
 }
 
 void Impl::reply_error(Link& link, const protocol::RequestHeader& request, const Error& error) {
@@ -347,13 +362,24 @@ void Impl::on_link_closed(Link& link, const Error& reason) {
     fail_pending(link.window->close(), make_error(Errc::not_sent, reason.to_string()));
   }
   const std::uint64_t written = link.connection().written();
+  const bool by_us = stopped_.load(std::memory_order_acquire);
   calls_->for_each_live([&](CallSlot& slot, std::uint64_t generation) {
     if (slot.travels_on.serial() != link.serial()) return;
     const std::uint64_t end = slot.stream_end.load(std::memory_order_acquire);
     if (!slot.claim(generation)) return;
-    if (end <= written) return slot.end(make_error(Errc::connection_lost, reason.to_string()));
+    const bool left = end <= written;
+    // As stop_now() ends those that it finds first.
+    if (by_us && left) {
+      return slot.end_as_unknown(
+          Error(error_code(Errc::shutting_down), Retry::later, reason.context()));
+    }
+    if (by_us) return slot.end(make_error(Errc::shutting_down, reason.context()));
+    if (left) return slot.end(make_error(Errc::connection_lost, reason.to_string()));
     slot.end_as_not_sent(make_error(Errc::not_sent, reason.to_string()));
   });
+  if (stopped_.load(std::memory_order_acquire)) {
+    bytes_cut_off_.fetch_add(link.connection().queued(), std::memory_order_acq_rel);
+  }
   if (last) connections_over();
 }
 

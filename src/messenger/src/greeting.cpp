@@ -63,6 +63,7 @@ Result<bool> Impl::enqueue(const std::shared_ptr<Peer>& peer, PendingSend& send,
     if (!peer->pending_memory.add(send.bytes(), send.lane())) {
       return no_room(*memory_, peer->pending_memory.bytes(), "what waits for the connection");
     }
+    if (send.is_reply) replies_waiting_.fetch_add(1, std::memory_order_acq_rel);
     peer->pending.push_back(std::move(send));
     if (peer->state == Peer::State::idle) start = peer->begin_attempt();
   }
@@ -271,9 +272,8 @@ void Impl::become_ready(const std::shared_ptr<Peer>& peer, const std::shared_ptr
 
 void Impl::send_pending(Link& link, PendingSend& send) {
   if (send.is_reply) {
-    (void)link.connection().send(
-        transport::OutFrame(send.reply_type, send.reply_header, send.payload));
-    return;
+    (void)send_reply_on(link, send.reply_type, send.reply_header, send.payload);
+    return reply_left();
   }
   CallSlot* slot = calls_->find(send.id.slot());
   if (slot == nullptr || slot->live_generation() != send.id.generation()) return;

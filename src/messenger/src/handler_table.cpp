@@ -14,6 +14,24 @@
 #include <xxhash.h>
 
 namespace velo::messenger {
+namespace handler_table_detail {
+
+/// What a name takes in a list: itself, quotes and a comma. At most six bytes for one that JSON
+/// escapes.
+static std::size_t listed_bytes(std::string_view name) noexcept {
+  std::size_t bytes = 3;
+  for (const char c : name) {
+    const auto byte = static_cast<unsigned char>(c);
+    if (byte < 0x20 || byte == 0x7f) {
+      bytes += 6;
+    } else {
+      bytes += byte == '"' || byte == '\\' || byte == '/' ? 2 : 1;
+    }
+  }
+  return bytes;
+}
+
+}  // namespace handler_table_detail
 
 void HandlerTable::Table::insert(std::uint64_t hash, const Handler* handler) noexcept {
   std::size_t at = hash & (entries.size() - 1);
@@ -63,6 +81,11 @@ Result<void> HandlerTable::add(Handler handler, bool system) {
   if (handlers_.size() >= limits::handlers_max) {
     return velo::make_error(velo::Errc::overloaded, "handlers_max is reached");
   }
+  const std::size_t name_bytes = handler_table_detail::listed_bytes(name);
+  if (name_bytes_ + name_bytes > limits::handler_names_bytes_max) {
+    return velo::make_error(velo::Errc::overloaded, "handler_names_bytes_max is reached");
+  }
+  name_bytes_ += name_bytes;
   handlers_.push_back(std::make_unique<const Handler>(std::move(handler)));
   const Handler* added = handlers_.back().get();
   Table* current = table_.load(std::memory_order_relaxed);

@@ -49,6 +49,7 @@ class HandlerTable {
   mutable std::mutex mutex_;
   std::vector<std::unique_ptr<Table>> tables_;  ///< each twice the size of the one before
   std::vector<std::unique_ptr<const Handler>> handlers_;
+  std::size_t name_bytes_ = 0;  ///< of the list of names as JSON, under the mutex
 };
 
 }  // namespace velo::messenger

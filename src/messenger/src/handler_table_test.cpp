@@ -3,6 +3,8 @@
 
 #include "handler_table.hpp"
 
+#include "hello.hpp"
+
 #include <velo/messenger/limits.hpp>
 
 #include <gtest/gtest.h>
@@ -25,6 +27,36 @@ TEST(HandlerTable, FindsWhatWasAddedAndNothingElse) {
   EXPECT_EQ(table.find("a")->name(), "a");
   EXPECT_EQ(table.find("b"), nullptr);
   EXPECT_EQ(table.find(""), nullptr);
+}
+
+// More made every greeting unreadable for the peer, and so the messenger unreachable.
+TEST(HandlerTable, NamesThatNoGreetingCouldListAreRefused) {
+  HandlerTable table;
+  std::size_t added = 0;
+  Result<void> last;
+  for (; last && added < 1000; ++added) {
+    std::string name = std::to_string(added) + std::string(60'000, 'x');
+    last = table.add(named(std::move(name)), false);
+  }
+  ASSERT_FALSE(last);
+  EXPECT_TRUE(last.error().is(velo::Errc::overloaded)) << last.error().to_string();
+  HandlersResponse greeting;
+  greeting.handlers = table.names();
+  EXPECT_GT(greeting.handlers.size(), 60u);
+  greeting.offer = local_offer(1);
+  EXPECT_TRUE(decode_handlers_response(encode_handlers_response(greeting)));
+}
+
+TEST(HandlerTable, NamesCountAsTheGreetingEscapesThem) {
+  HandlerTable table;
+  Result<void> last;
+  for (int i = 0; last && i < 1000; ++i) {
+    last = table.add(named(std::to_string(i) + std::string(60'000, '\x01')), false);
+  }
+  ASSERT_FALSE(last);
+  HandlersResponse greeting;
+  greeting.handlers = table.names();
+  EXPECT_TRUE(decode_handlers_response(encode_handlers_response(greeting)));
 }
 
 // A copy of the table per registration took 34 GB here.

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 // The messenger's engine. Its parts: router.cpp (sends), greeting.cpp (dialling and _hello),
 // reconnect.cpp (the next attempt),
-// dispatch.cpp (what arrives), deadlines.cpp, peers.cpp, system_handlers.cpp, shutdown.cpp. Kept
-// alive by its links until the last of them is closed.
+// dispatch.cpp (what arrives), deadlines.cpp, peers.cpp, system_handlers.cpp, drain.cpp,
+// shutdown.cpp. Kept alive by its links until the last of them is closed.
 // Threading: any thread; the order of locks is peers_mutex_, Peer::mutex, links_mutex_; none is held while sending or calling out.
 #pragma once
 
@@ -80,6 +80,7 @@ class Impl final : public CallTableEvents,
   Result<void> publish_metrics(metrics::Registry& registry);
   void withdraw_metrics() noexcept;
   void register_books_handler();
+  AnnouncementState announcement() const;
 
   // --- handler_queue.cpp
   Result<void> register_handler(Handler handler);
@@ -148,11 +149,14 @@ class Impl final : public CallTableEvents,
   void run_heap_call(InboundCall* call);
   void send_reply(Link& link, const Agreement& agreement, transport::FrameType type,
                   ByteSpan header, const Bytes& payload) noexcept;
-  void refuse_reply(Link& link, const Agreement& agreement, ByteSpan header,
-                    transport::Admission admission) noexcept;
+  static transport::Admission refuse_reply(Link& link, transport::FrameType type, ByteSpan header,
+                                           transport::Admission admission) noexcept;
   /// A request whose handler does not run within the event that brought it.
   void request_running() noexcept { running_requests_.fetch_add(1, std::memory_order_acq_rel); }
   void request_over() noexcept { running_requests_.fetch_sub(1, std::memory_order_acq_rel); }
+  /// One that is too large is replaced by a reply that says so.
+  static transport::Admission send_reply_on(Link& link, transport::FrameType type, ByteSpan header,
+                                            const Bytes& payload) noexcept;
   void inbound_ended() noexcept;
   bool draining() const noexcept { return draining_.load(std::memory_order_acquire); }
 
@@ -166,10 +170,14 @@ class Impl final : public CallTableEvents,
   void handle_hello(Link& link, const protocol::RequestHeader& header, ByteSpan payload);
   void handle_cancel(Link& link, ByteSpan payload) noexcept;
 
-  // --- shutdown.cpp
+  // --- drain.cpp
   Op<void> shutdown(ShutdownPolicy policy);
-  void stop_now(const Error& reason);
+  DrainState drain_state() const;
+  /// On shard 0: whether the wait is over.
   void check_drained();
+
+  // --- shutdown.cpp
+  void stop_now(const Error& reason);
   /// Bounded, and only where a thread may block: until connections are closed and handlers are
   /// over.
   void wait_for_the_end() noexcept;
@@ -199,7 +207,6 @@ class Impl final : public CallTableEvents,
   OpState& begin(CallSpec& spec, CallSlot& slot);
   void route(CallSpec& spec, CallSlot& slot, const Outgoing& outgoing);
   Link* ready_link_here(const InstanceId& id) noexcept;
-  void send_or_enqueue(std::shared_ptr<Peer> peer, CallSlot& slot, const Outgoing& outgoing);
   /// Takes what the request needs of the link's window: `charge`, 0 for what is not counted.
   static bool fits_window(Link& link, const Outgoing& outgoing, std::size_t frame_bytes,
                           std::uint64_t& charge) noexcept;
@@ -223,6 +230,11 @@ class Impl final : public CallTableEvents,
   void ask_held(const std::shared_ptr<Peer>& peer, const std::shared_ptr<Link>& link);
   void on_held_answer(const std::shared_ptr<Peer>& peer, const std::shared_ptr<Link>& link,
                       Result<Bytes> reply);
+  void send_or_enqueue(const CallSpec& spec, std::shared_ptr<Peer> peer, CallSlot& slot,
+                       const Outgoing& outgoing);
+
+  // messenger.cpp
+  void on_announced(Result<std::unique_ptr<discovery::Registration>> registration);
 
   // peers.cpp
   Result<std::shared_ptr<Peer>> peer_for(const CallSpec& spec);
@@ -273,18 +285,27 @@ class Impl final : public CallTableEvents,
   TimePoint reap_lanes(TimePoint now);
   void end_waiting(WaitingSend& waiting, Error error);
 
-  // shutdown.cpp
-  void drain_shard(std::size_t index, ShutdownPolicy policy);
+  // drain.cpp
+  void drain_round(std::size_t shards, std::move_only_function<void()> then);
+  bool nothing_is_left() const;
+  void settle(int round);
+  void start_drain_timer();
   void finish_shutdown(bool in_time);
+  std::uint64_t own_calls() const;
+  /// A reply that waited for a connection no longer does.
+  void reply_left() noexcept;
+
+  // shutdown.cpp
+  void withdraw_announcement();
   /// The last connection, that to oneself included, is closed.
   void connections_over() noexcept;
-  void start_drain_timer(TimePoint at);
   void stop_on_shard(std::size_t index);
 
   World& world_;
   std::vector<std::unique_ptr<transport::Transport>> transports_;
   std::shared_ptr<discovery::PeerDiscovery> discovery_;
-  std::mutex announcement_mutex_;
+  mutable std::mutex announcement_mutex_;
+  AnnouncementState announcement_state_;
   std::unique_ptr<discovery::Registration> announcement_;
   const bool extensions_;
   const std::shared_ptr<MemoryBudget> memory_;
@@ -325,6 +346,15 @@ class Impl final : public CallTableEvents,
   std::mutex shutdown_mutex_;
   std::shared_ptr<Promise<void>> shutdown_promise_;
   bool drain_over_ = false;
+  bool drain_own_calls_ = false;  ///< set before the first round
+  TimePoint drain_until_;         // shard 0 only
+  bool drain_begun_ = false;      // shard 0 only
+  bool settling_ = false;         // shard 0 only
+  std::atomic<std::uint64_t> replies_waiting_{0};
+  std::atomic<std::uint64_t> requests_cut_off_{0};
+  std::atomic<std::uint64_t> calls_cut_off_{0};
+  std::atomic<std::uint64_t> bytes_cut_off_{0};
+  std::atomic<bool> all_closed_{false};
   /// Set once, before the connections close.
   Result<void> drain_result_ = velo::make_error(velo::Errc::shutting_down, "cut short");
   Shard::TimerId drain_timer_ = 0;         // shard 0 only

@@ -8,6 +8,8 @@
 #include "loopback.hpp"
 #include "waiting_send.hpp"
 
+#include <velo/base/log.hpp>
+
 #include <algorithm>
 
 namespace velo {
@@ -60,15 +62,36 @@ Result<void> Impl::start_up() {
     if (!entry.empty()) self_.address.emplace(std::string(transport->key()), std::move(entry));
   }
   if (discovery_) {
+    announcement_state_.kind = AnnouncementState::Kind::under_way;
     discovery_->announce(self_).then(
         shard(0),
         [impl = shared_from_this()](Result<std::unique_ptr<discovery::Registration>> registration) {
-          if (!registration || impl->stopped_.load(std::memory_order_acquire)) return;
-          const std::lock_guard lock(impl->announcement_mutex_);
-          if (!impl->draining()) impl->announcement_ = std::move(*registration);
+          impl->on_announced(std::move(registration));
         });
   }
   return {};
+}
+
+void Impl::on_announced(Result<std::unique_ptr<discovery::Registration>> registration) {
+  if (!registration) {
+    VELO_LOG_WARN(messenger, "not announced; peers cannot find this messenger by discovery",
+                  {"discovery", std::string(discovery_->name())},
+                  {"error", registration.error().to_string()});
+  }
+  const std::lock_guard lock(announcement_mutex_);
+  if (draining()) return;
+  announcement_state_.kind =
+      registration ? AnnouncementState::Kind::announced : AnnouncementState::Kind::failed;
+  if (registration) {
+    announcement_ = std::move(*registration);
+  } else {
+    announcement_state_.error = registration.error();
+  }
+}
+
+AnnouncementState Impl::announcement() const {
+  const std::lock_guard lock(announcement_mutex_);
+  return announcement_state_;
 }
 
 }  // namespace messenger
@@ -142,6 +165,8 @@ Op<void> Messenger::wait_for_handler(const InstanceId& peer, std::string handler
   return impl_->wait_for_handler(peer, std::move(handler), timeout);
 }
 Op<void> Messenger::shutdown(ShutdownPolicy policy) { return impl_->shutdown(policy); }
+AnnouncementState Messenger::announcement() const { return impl_->announcement(); }
+DrainState Messenger::drain_state() const { return impl_->drain_state(); }
 Books Messenger::books() const { return impl_->books(); }
 NodeBooks Messenger::node_books() const { return impl_->node_books(); }
 Result<void> Messenger::publish_metrics(metrics::Registry& registry) {

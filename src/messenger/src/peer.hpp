@@ -15,6 +15,7 @@
 #include <velo/base/ids.hpp>
 #include <velo/transport/transport.hpp>
 
+#include <atomic>
 #include <cstdint>
 #include <deque>
 #include <memory>
@@ -69,6 +70,8 @@ struct Peer {
   bool has_address = false;
   bool address_is_discovered = false;  ///< and asked for again when it leads nowhere
   bool removed = false;
+  /// Removed because nothing referred to it; a send that met it then looks the peer up again.
+  std::atomic<bool> forgotten{false};
   /// Registered by the user. All others are forgotten once no connection of either direction is
   /// left, so that peers that come and go leave nothing behind.
   bool registered = false;

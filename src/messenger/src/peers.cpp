@@ -150,6 +150,7 @@ void Impl::forget_if_unused(const std::shared_ptr<Peer>& peer) {
     return;
   }
   peer->removed = true;
+  peer->forgotten.store(true, std::memory_order_release);
   by_worker_.erase(peer->worker);
   by_instance_.erase(peer->info.instance_id);
 }

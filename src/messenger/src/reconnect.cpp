@@ -179,7 +179,11 @@ void Impl::fail_attempt(const std::shared_ptr<Peer>& peer, std::uint64_t attempt
 
 void Impl::fail_pending(std::deque<PendingSend> pending, const Error& error) {
   for (const PendingSend& send : pending) {
-    if (!send.is_reply) end_call(send.id, error);
+    if (send.is_reply) {
+      reply_left();
+    } else {
+      end_call(send.id, error);
+    }
   }
 }
 

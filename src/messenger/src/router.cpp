@@ -126,10 +126,11 @@ void Impl::route(CallSpec& spec, CallSlot& slot, const Outgoing& outgoing) {
     end_call(id, peer.error());
     return;
   }
-  send_or_enqueue(std::move(*peer), slot, outgoing);
+  send_or_enqueue(spec, std::move(*peer), slot, outgoing);
 }
 
-void Impl::send_or_enqueue(std::shared_ptr<Peer> peer, CallSlot& slot, const Outgoing& outgoing) {
+void Impl::send_or_enqueue(const CallSpec& spec, std::shared_ptr<Peer> peer, CallSlot& slot,
+                           const Outgoing& outgoing) {
   const MessageId id = slot.id();
   // A link that closes under us is replaced at most twice; then the peer is as good as gone.
   for (int attempt = 0; attempt < 3; ++attempt) {
@@ -155,6 +156,13 @@ void Impl::send_or_enqueue(std::shared_ptr<Peer> peer, CallSlot& slot, const Out
     }
     if (!link) {
       const auto queued = enqueue(peer, send, &link);
+      if (!queued && peer->forgotten.load(std::memory_order_acquire)) {
+        // Nobody referred to it but this send, which was not seen in time: it is found anew.
+        if (auto again = peer_for(spec)) {
+          peer = std::move(*again);
+          continue;
+        }
+      }
       if (!queued) {
         end_call(id, queued.error());
         return;
@@ -240,6 +248,11 @@ Impl::Transmitted Impl::transmit(Link& link, CallSlot& slot, MessageId id, const
   const std::span<std::byte> out = large.empty() ? std::span<std::byte>(stack) : std::span(large);
   protocol::encode_request(header, out);
   const std::uint64_t mark = link.mark();
+  if (size + body->size() > link.agreement.frame_bytes_max) {
+    if (charge != 0) give_window(link, charge);
+    end_call(id, make_error(Errc::too_large, "the request is over the peer's frame limit"));
+    return Transmitted::done;
+  }
   if (!put_on_link(mark, slot, id.generation(), hold, charge)) {
     if (charge != 0) give_window(link, charge);
     return Transmitted::done;  // the call ended while it waited
@@ -314,7 +327,7 @@ void Impl::reply_by_dialling(WorkerId worker, Link& arrived_on, transport::Frame
   const auto peer = find_peer(worker);
   if (!peer) {
     // No address of the requester is known; its own connection is the one hope.
-    (void)arrived_on.connection().send(transport::OutFrame(type, header, payload));
+    (void)send_reply_on(arrived_on, type, header, payload);
     return;
   }
   for (int attempt = 0; attempt < 3; ++attempt) {
@@ -326,8 +339,7 @@ void Impl::reply_by_dialling(WorkerId worker, Link& arrived_on, transport::Frame
     std::shared_ptr<Link> link;
     const auto queued = enqueue(peer, send, &link);
     if (!queued || *queued) return;
-    const auto sent = link->connection().send(transport::OutFrame(type, header, payload));
-    if (sent.admission != transport::Admission::closed) return;
+    if (send_reply_on(*link, type, header, payload) != transport::Admission::closed) return;
     link_lost(peer, *link);
   }
 }

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// The end of a messenger: drain, wait, close; or close at once.
+// The end of a messenger, drained or not: flush, close, wait.
 
 #include "handler_queue.hpp"
 #include "impl.hpp"
@@ -7,65 +7,13 @@
 
 namespace velo::messenger {
 
-Op<void> Impl::shutdown(ShutdownPolicy policy) {
-  std::shared_ptr<Promise<void>> promise;
-  {
-    const std::lock_guard lock(shutdown_mutex_);
-    if (shutdown_promise_ != nullptr || stopped_.load(std::memory_order_acquire)) {
-      return Op<void>::ready(world_.pool(), velo::make_error(velo::Errc::shutting_down));
-    }
-    promise = std::make_shared<Promise<void>>(world_.pool());
-    shutdown_promise_ = promise;
+void Impl::withdraw_announcement() {
+  std::unique_ptr<discovery::Registration> withdrawn;
+  const std::lock_guard lock(announcement_mutex_);
+  withdrawn = std::move(announcement_);
+  if (announcement_state_.kind != AnnouncementState::Kind::none) {
+    announcement_state_.kind = AnnouncementState::Kind::withdrawn;
   }
-  Op<void> op = promise->op();
-  draining_.store(true, std::memory_order_seq_cst);
-  {
-    const std::lock_guard lock(announcement_mutex_);
-    announcement_ = nullptr;
-  }
-  drain_shard(shards_.size() - 1, policy);
-  return op;
-}
-
-void Impl::drain_shard(std::size_t index, ShutdownPolicy policy) {
-  // A request that another shard took in before it saw the drain has ended, or is counted as
-  // running, once that shard gets here.
-  post(shard(index), [impl = shared_from_this(), index, policy] {
-    if (index > 0) return impl->drain_shard(index - 1, policy);
-    impl->check_drained();
-    impl->start_drain_timer(impl->shard(0).now() + policy.patience);
-  });
-}
-
-void Impl::start_drain_timer(TimePoint at) {
-  {
-    const std::lock_guard lock(shutdown_mutex_);
-    if (drain_over_) return;
-  }
-  drain_keepalive_ = shared_from_this();
-  drain_timer_ = shard(0).start_timer(at, Task0{[](void* argument) {
-                                                  auto* impl = static_cast<Impl*>(argument);
-                                                  const auto alive =
-                                                      std::move(impl->drain_keepalive_);
-                                                  impl->finish_shutdown(false);
-                                                },
-                                                this});
-}
-
-void Impl::check_drained() {
-  if (draining() && running_requests_.load(std::memory_order_acquire) == 0) finish_shutdown(true);
-}
-
-void Impl::finish_shutdown(bool in_time) {
-  {
-    const std::lock_guard lock(shutdown_mutex_);
-    if (drain_over_) return;
-    drain_over_ = true;
-    drain_result_ =
-        in_time ? Result<void>()
-                : velo::make_error(velo::Errc::deadline_exceeded, "handlers were still running");
-  }
-  stop_now(make_error(Errc::shutting_down, "this side is shutting down"));
 }
 
 void Impl::connections_over() noexcept {
@@ -76,6 +24,7 @@ void Impl::connections_over() noexcept {
     promise = std::exchange(shutdown_promise_, nullptr);
     result = drain_result_;
   }
+  all_closed_.store(true, std::memory_order_release);
   if (promise != nullptr) promise->set(std::move(*result));
   const std::lock_guard lock(user_code_mutex_);
   connections_over_ = true;
@@ -85,10 +34,9 @@ void Impl::connections_over() noexcept {
 void Impl::stop_now(const Error& reason) {
   if (stopped_.exchange(true, std::memory_order_seq_cst)) return;
   draining_.store(true, std::memory_order_seq_cst);
-  {
-    const std::lock_guard lock(announcement_mutex_);
-    announcement_ = nullptr;
-  }
+  withdraw_announcement();
+  requests_cut_off_.store(running_requests_.load(std::memory_order_acquire),
+                          std::memory_order_release);
   for (const auto& transport : transports_) transport->stop();
   std::deque<std::shared_ptr<WaitingSend>> waiting;
   {
@@ -96,6 +44,7 @@ void Impl::stop_now(const Error& reason) {
     waiting = std::exchange(waiting_, {});
     calls_->set_waiting(false);
   }
+  std::uint64_t cut_off = waiting.size();
   for (const auto& send : waiting) end_waiting(*send, reason);
   for (const auto& queue : handler_queues()) queue->stop(reason);
   std::vector<std::shared_ptr<Link>> links;
@@ -116,11 +65,14 @@ void Impl::stop_now(const Error& reason) {
     // dies first.
     const bool sent = slot.travels_on.serial() != 0;
     if (slot.pattern == Pattern::fire && sent) return;
+    const bool counted = !slot.system;
     if (!slot.claim(generation)) return;
+    if (counted) ++cut_off;
     if (!sent) return slot.end(reason, false);
     // The peer may have handled it: to send it elsewhere is not safe.
     slot.end_as_unknown(Error(reason.code(), Retry::later, reason.context()));
   });
+  calls_cut_off_.store(cut_off, std::memory_order_release);
   for (std::size_t i = 0; i < shards_.size(); ++i) {
     post(shard(i), [impl = shared_from_this(), i] { impl->stop_on_shard(i); });
   }

@@ -4,6 +4,8 @@
 // `.then(callback)`, `.get()`, or `op(token)` with <velo/asio.hpp>. Dropping it cancels the
 // operation. OpState is the producer's side; it lives in the producer's own slot (a call, an
 // event), or in a pooled node (Promise).
+// A coroutine may be destroyed while it awaits an Op, which cancels, but not once the Op has ended
+// and the resumption is posted: the executor holds the frame's address then. Let it end instead.
 // Threading: an Op belongs to one thread at a time; the state's ends race safely from any thread.
 #pragma once
 

@@ -48,6 +48,9 @@ constexpr std::size_t book_accounts_max = 4'094;
 constexpr std::size_t broadcast_targets_max = 65'536;
 /// Sends of one broadcast in flight at once, unless it says otherwise. Policy: the others wait.
 constexpr std::size_t broadcast_concurrent_default = 1'024;
+/// The names of all handlers together, as a greeting lists them (JSON text). Policy: registering
+/// more is refused with velo::Errc::overloaded, since no peer would read such a greeting.
+constexpr std::size_t handler_names_bytes_max = std::size_t{4'000'000};
 /// Time that a dialled peer has to answer `_hello`. Policy: then the attempt failed, and what waits
 /// for it ends as Errc::not_sent.
 constexpr Duration hello_timeout = std::chrono::seconds(5);
@@ -63,6 +66,9 @@ constexpr Duration connection_lived_min = std::chrono::seconds(1);
 /// Time that Messenger::shutdown() gives running handlers, unless told otherwise. Policy: then
 /// everything closes, and it ends as velo::Errc::deadline_exceeded.
 constexpr Duration drain_default = std::chrono::seconds(10);
+/// The names of all handlers together, as a greeting lists them (JSON text). Policy: registering
+/// more is refused with velo::Errc::overloaded, since no peer would read such a greeting.
+constexpr std::size_t handler_names_bytes_max = std::size_t{4'000'000};
 /// Time that replies queued at shutdown have to be written. Policy: then they are dropped with
 /// their connection.
 constexpr Duration flush_patience = std::chrono::seconds(2);

@@ -13,12 +13,14 @@
 #include <velo/messenger/broadcast.hpp>
 #include <velo/messenger/call.hpp>
 #include <velo/messenger/context.hpp>
+#include <velo/messenger/drain.hpp>
 #include <velo/messenger/fates.hpp>
 #include <velo/messenger/handler.hpp>
 #include <velo/messenger/limits.hpp>
 #include <velo/transport/transport.hpp>
 
 #include <memory>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -29,12 +31,11 @@ class Registry;
 
 namespace velo {
 
-/// How long a drain may take.
-struct ShutdownPolicy {
-  Duration patience = messenger::limits::drain_default;
-
-  ShutdownPolicy() = default;
-  explicit ShutdownPolicy(Duration p) : patience(p) {}
+/// What became of announcing this messenger to its discovery.
+struct AnnouncementState {
+  enum class Kind : std::uint8_t { none, under_way, announced, failed, withdrawn };
+  Kind kind = Kind::none;      ///< none: there is no discovery
+  std::optional<Error> error;  ///< why it failed
 };
 
 class MessengerBuilder;
@@ -58,8 +59,9 @@ class Messenger {
   const PeerInfo& peer_info() const noexcept;
   World& world() const noexcept;
 
-  /// Errc::duplicate_handler, Errc::reserved_name (a leading "_"), or invalid_argument (empty or
-  /// over 65,535 bytes).
+  /// Errc::duplicate_handler, Errc::reserved_name (a leading "_"), invalid_argument (empty or over
+  /// 65,535 bytes), or velo::Errc::overloaded (limits::handlers_max,
+  /// limits::handler_names_bytes_max).
   Result<void> register_handler(Handler handler);
   /// Sorted, velo's own included.
   std::vector<std::string> list_local_handlers() const;
@@ -102,10 +104,14 @@ class Messenger {
   /// `timeout`.
   Op<void> wait_for_handler(const InstanceId& peer, std::string handler, Duration timeout);
 
-  /// Drains: new requests are answered with "shutting down", running handlers and queued replies
-  /// get `policy.patience`, then everything closes. Completes once closed;
-  /// velo::Errc::deadline_exceeded when handlers were still running.
+  /// Drains (drain.hpp): new requests are answered "shutting down" and the announcement is
+  /// withdrawn; requests taken in, and replies that wait, get `policy.patience`; then everything is
+  /// flushed and closed. Requests that have arrived and were not read yet are answered, too.
+  /// Completes once closed; velo::Errc::deadline_exceeded, with what was cut off, when patience ran
+  /// out. A second one: velo::Errc::shutting_down. Destroying the messenger ends a drain at once.
   Op<void> shutdown(ShutdownPolicy policy = ShutdownPolicy());
+  /// How far the end is, at any time; counts are exact when nothing moves.
+  DrainState drain_state() const;
 
   /// What this messenger has counted of its sends and of the requests it received.
   Books books() const;
@@ -123,6 +129,8 @@ class Messenger {
   /// What is queued, waits or runs here just now, as charged to the memory budget; all of it is
   /// given back by the time nothing does.
   MemoryUse memory() const;
+  /// Whether others can find this messenger through discovery; a failure is logged as well.
+  AnnouncementState announcement() const;
 
  private:
   std::shared_ptr<messenger::Impl> impl_;
