@@ -279,7 +279,7 @@ transport::Admission Impl::refuse_reply(Link& link, transport::FrameType type, B
   const bool too_large = admission == transport::Admission::too_large;
   const Error error = too_large ? make_error(Errc::too_large, "the reply is over the frame limit")
                                 : no_room_for_reply("it was handled; no room to send the reply");
-  std::vector<std::byte> bytes(protocol::ack_fixed_bytes);
+  std::vector<std::byte> bytes(protocol::ack_bytes);
   if (type == transport::FrameType::ack) {
     const auto ack = protocol::decode_ack(header);
     if (!ack) return admission;
