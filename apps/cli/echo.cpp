@@ -3,12 +3,19 @@
 
 #include "client.hpp"
 #include "commands.hpp"
+#include "mailbox.hpp"
 #include "signals.hpp"
 #include "temporary_directory.hpp"
 
 #include <velo/velo.hpp>
 
 #include <fmt/format.h>
+
+#include <chrono>
+#include <cstdlib>
+#include <filesystem>
+#include <memory>
+#include <system_error>
 
 namespace velo::cli {
 
@@ -63,6 +70,35 @@ static Result<void> register_handlers(Velo& node) {
   return {};
 }
 
+/// Nothing: asked once more to end, before it was done.
+static std::optional<Result<void>> drain(Velo& node, Signals& signals) {
+  // The continuation may come when nobody waits any longer.
+  auto over = std::make_shared<Mailbox<Result<void>>>();
+  signals.asked_to_end();
+  const int asked_before = signals.times_asked();
+  node.shutdown().then([over](Result<void> ended) { over->put(std::move(ended)); });
+  for (;;) {
+    auto ended = over->take();
+    if (!ended.empty()) return std::move(ended.front());
+    signals.asked_to_end();
+    if (signals.times_asked() > asked_before) return std::nullopt;
+    over->wait(signals, std::chrono::minutes(1));
+  }
+}
+
+/// What is cut off is not waited for: the destructors would flush first.
+[[noreturn]] static void end_now(const Velo& node, const std::string& sockets, int number) {
+  const DrainState left = node.drain_state();
+  fail(exit_failed,
+       fmt::format("ended by a second signal; {} requests were still running, {} of replies queued",
+                   left.running, show_bytes(left.bytes_queued)),
+       "one signal drains");
+  flush_output();
+  std::error_code ignored;
+  std::filesystem::remove_all(sockets, ignored);
+  std::_Exit(exit_signal + number);
+}
+
 static int serve(const Globals& globals, const EchoOptions& options, Signals& signals,
                  const std::string& sockets) {
   auto builder = Velo::builder()
@@ -84,8 +120,9 @@ static int serve(const Globals& globals, const EchoOptions& options, Signals& si
   flush_output();
   signals.wait(options.duration);
 
-  auto drained = node.shutdown().get();
-  if (!drained) return fail("the drain did not end well", drained.error());
+  const auto drained = drain(node, signals);
+  if (!drained) end_now(node, sockets, signals.asked_to_end().value_or(SIGTERM));
+  if (!*drained) return fail("the drain did not end well", drained->error());
   const ReceivedBooks books = node.books().received;
   if (globals.output == OutputFormat::json) {
     print_line(to_json(EchoEnded{books.requests, books.succeeded, books.failed, books.rejected}));

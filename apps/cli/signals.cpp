@@ -28,7 +28,9 @@ Signals::~Signals() {
 std::optional<int> Signals::asked_to_end() {
   signalfd_siginfo info;
   while (descriptor_ >= 0 && ::read(descriptor_, &info, sizeof info) == sizeof info) {
-    if (info.ssi_signo != SIGCHLD && !end_) end_ = static_cast<int>(info.ssi_signo);
+    if (info.ssi_signo == SIGCHLD) continue;
+    ++times_asked_;
+    if (!end_) end_ = static_cast<int>(info.ssi_signo);
   }
   return end_;
 }

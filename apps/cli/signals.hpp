@@ -24,6 +24,8 @@ class Signals {
   /// Takes what arrived. The first signal that asks to end (SIGINT, SIGTERM, SIGHUP) stays the
   /// answer.
   std::optional<int> asked_to_end();
+  /// How often it was asked to end, of what asked_to_end() has taken.
+  int times_asked() const noexcept { return times_asked_; }
   /// Blocks until asked to end, or for `patience`.
   std::optional<int> wait(std::optional<Duration> patience);
 
@@ -31,6 +33,7 @@ class Signals {
   sigset_t previous_{};
   int descriptor_ = -1;
   std::optional<int> end_;
+  int times_asked_ = 0;
 };
 
 }  // namespace velo::cli

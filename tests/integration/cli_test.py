@@ -6,10 +6,12 @@ import os
 import pathlib
 import pty
 import signal
+import socket
+import struct
 import subprocess
 import unittest
 
-from program import ProgramTest, VELO
+from program import ProgramTest, VELO, wait_until
 
 
 class Usage(ProgramTest):
@@ -189,6 +191,39 @@ class Calls(ProgramTest):
         self.echo.kill()
         self.echo.wait()
         self.assert_fails(3, "nobody", "call", "echo", "-d", self.folder)
+
+    def connected(self):
+        """A socket to the process that serves, which has told nobody who it is."""
+        if self.transport == "uds":
+            peer = socket.socket(socket.AF_UNIX)
+            peer.connect(str(next(self.temporary.rglob("*.sock"))))
+            return peer
+        sockets = {os.readlink(fd) for fd in pathlib.Path(f"/proc/{self.echo.pid}/fd").iterdir()}
+        for line in pathlib.Path("/proc/net/tcp").read_text().splitlines()[1:]:
+            fields = line.split()
+            if fields[3] == "0A" and f"socket:[{fields[9]}]" in sockets:
+                peer = socket.socket()
+                peer.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+                peer.connect(("127.0.0.1", int(fields[1].split(":")[1], 16)))
+                return peer
+        raise AssertionError("it does not listen")
+
+    def test_a_second_signal_ends_a_drain_that_waits(self):
+        """Somebody asks for 24 MiB and reads nothing, so that the flush has to wait."""
+        with self.connected() as deaf:
+            body = bytes(1 << 20)
+            for i in range(24):
+                header = b"\1\2" + struct.pack("<QQH", 77, i, 4) + b"echo" + b"\0\0"
+                deaf.sendall(struct.pack(">HBII", 1, 0, len(header), len(body)) + header + body)
+            wait_until(lambda: self.call_json("echo")["peer"], "everything sent before was taken in")
+            self.echo.send_signal(signal.SIGTERM)
+            wait_until(lambda: not list(self.folder.rglob("*.json")), "the drain began")
+            self.assertIsNone(self.echo.poll())
+            self.echo.send_signal(signal.SIGTERM)
+            code, out, err = self.finish(self.echo)
+        self.assertEqual((code, out), (128 + signal.SIGTERM, ""))
+        self.assertRegex(err, r"\Avelo: ended by a second signal; [^\n]* queued; hint: one signal drains\n\Z")
+        self.assert_nothing_left()
 
     def test_a_signal_drains_and_reports(self):
         self.call("echo", "--raw", "x")

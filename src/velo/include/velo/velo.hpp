@@ -107,6 +107,7 @@ class Velo {
   Op<void> shutdown(ShutdownPolicy policy = ShutdownPolicy()) {
     return messenger_->shutdown(policy);
   }
+  DrainState drain_state() const { return messenger_->drain_state(); }
   Books books() const { return messenger_->books(); }
   NodeBooks node_books() const { return messenger_->node_books(); }
   Op<NodeBooks> books_of(const InstanceId& peer) { return messenger_->books_of(peer); }
