@@ -215,6 +215,7 @@ class Impl final : public CallTableEvents,
                           SlotHold hold, std::uint64_t charge) noexcept;
   static bool take_off_link(std::uint64_t mark, CallSlot& slot, std::uint64_t generation,
                             std::uint64_t charge) noexcept;
+  Transmitted end_too_large(MessageId id);
   Transmitted hold_back(Link& link, MessageId id, const Outgoing& outgoing);
   void pump_later(Link& link);
   /// False when the connection is too full; a closed one needs no cancel.

@@ -214,6 +214,11 @@ bool Impl::take_off_link(std::uint64_t mark, CallSlot& slot, std::uint64_t gener
   return true;
 }
 
+Impl::Transmitted Impl::end_too_large(MessageId id) {
+  end_call(id, make_error(Errc::too_large, "the request is over the peer's frame limit"));
+  return Transmitted::done;
+}
+
 Impl::Transmitted Impl::transmit(Link& link, CallSlot& slot, MessageId id, const Outgoing& outgoing,
                                  SlotHold hold) {
   const Bytes* body = outgoing.payload;
@@ -239,6 +244,7 @@ Impl::Transmitted Impl::transmit(Link& link, CallSlot& slot, MessageId id, const
         left <= Duration::zero() ? 0 : static_cast<std::uint64_t>(left.count() / 1000);
   }
   const std::size_t size = protocol::encoded_size(header);
+  if (size + body->size() > link.agreement.frame_bytes_max) return end_too_large(id);
   std::uint64_t charge = 0;
   if (!fits_window(link, outgoing, size + body->size(), charge)) {
     return outgoing.held_back ? Transmitted::window_full : hold_back(link, id, outgoing);
@@ -248,11 +254,6 @@ Impl::Transmitted Impl::transmit(Link& link, CallSlot& slot, MessageId id, const
   const std::span<std::byte> out = large.empty() ? std::span<std::byte>(stack) : std::span(large);
   protocol::encode_request(header, out);
   const std::uint64_t mark = link.mark();
-  if (size + body->size() > link.agreement.frame_bytes_max) {
-    if (charge != 0) give_window(link, charge);
-    end_call(id, make_error(Errc::too_large, "the request is over the peer's frame limit"));
-    return Transmitted::done;
-  }
   if (!put_on_link(mark, slot, id.generation(), hold, charge)) {
     if (charge != 0) give_window(link, charge);
     return Transmitted::done;  // the call ended while it waited
