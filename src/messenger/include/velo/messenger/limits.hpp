@@ -66,9 +66,6 @@ constexpr Duration connection_lived_min = std::chrono::seconds(1);
 /// Time that Messenger::shutdown() gives running handlers, unless told otherwise. Policy: then
 /// everything closes, and it ends as velo::Errc::deadline_exceeded.
 constexpr Duration drain_default = std::chrono::seconds(10);
-/// The names of all handlers together, as a greeting lists them (JSON text). Policy: registering
-/// more is refused with velo::Errc::overloaded, since no peer would read such a greeting.
-constexpr std::size_t handler_names_bytes_max = std::size_t{4'000'000};
 /// Time that replies queued at shutdown have to be written. Policy: then they are dropped with
 /// their connection.
 constexpr Duration flush_patience = std::chrono::seconds(2);
