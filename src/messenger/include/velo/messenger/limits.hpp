@@ -66,6 +66,9 @@ constexpr Duration connection_lived_min = std::chrono::seconds(1);
 /// Time that Messenger::shutdown() gives running handlers, unless told otherwise. Policy: then
 /// everything closes, and it ends as velo::Errc::deadline_exceeded.
 constexpr Duration drain_default = std::chrono::seconds(10);
+/// Times that a drain looks again for requests that had arrived and were not read. Policy: then it
+/// closes, and what came later ends with its connection.
+constexpr int drain_rounds_max = 16;
 /// Time that replies queued at shutdown have to be written. Policy: then they are dropped with
 /// their connection.
 constexpr Duration flush_patience = std::chrono::seconds(2);
