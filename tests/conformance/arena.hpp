@@ -73,9 +73,8 @@ class WatchedTransport final : public transport::Transport {
   WatchedTransport(std::unique_ptr<transport::Transport> inner, Clock& clock, Dials& dials)
       : inner_(std::move(inner)), clock_(clock), dials_(dials) {}
   std::string_view key() const noexcept override { return inner_->key(); }
-  Result<void> start(World& world, const InstanceId& self,
-                     transport::AcceptHandler& accepts) override {
-    return inner_->start(world, self, accepts);
+  Result<void> start(const transport::TransportContext& context) override {
+    return inner_->start(context);
   }
   Bytes address_entry() const override { return inner_->address_entry(); }
   Result<void> check_entry(ByteSpan entry) const override { return inner_->check_entry(entry); }
