@@ -19,6 +19,7 @@ namespace shared_table_test {
 
 /// Header, as it is included: the test that shares it.
 static const std::map<std::string, std::string> table = {
+    {"velo/base/budget.hpp", "SharedValues.ABudgetIsNeverOverdrawn"},
     {"velo/base/bytes.hpp", "SharedValues.BytesOfOneBlock"},
     {"velo/base/check.hpp", "SharedValues.PureFunctionsOfTheCodec"},
     {"velo/base/error.hpp", "SharedValues.PureFunctionsOfTheCodec"},
@@ -27,6 +28,7 @@ static const std::map<std::string, std::string> table = {
     {"velo/base/log.hpp", "SharedValues.LogLines"},
     {"velo/base/metrics.hpp", "SharedValues.MetricsOfOneRegistry"},
     {"velo/base/op.hpp", "SharedValues.APromiseIsSetOnce"},
+    {"velo/base/stripe.hpp", "SharedValues.MetricsOfOneRegistry"},
     {"velo/base/world.hpp", "SharedWorld.ClockRandomnessAndTimers"},
     {"velo/codec/base58.hpp", "SharedValues.PureFunctionsOfTheCodec"},
     {"velo/codec/base64.hpp", "SharedValues.PureFunctionsOfTheCodec"},

@@ -3,6 +3,7 @@
 
 #include "crew.hpp"
 
+#include <velo/base/budget.hpp>
 #include <velo/base/bytes.hpp>
 #include <velo/base/check.hpp>
 #include <velo/base/log.hpp>
@@ -44,6 +45,27 @@ TEST(SharedValues, BytesOfOneBlock) {
   });
   EXPECT_EQ(different.load(), 0);
   EXPECT_EQ(whole.text(), std::string(4096, 'b'));
+}
+
+TEST(SharedValues, ABudgetIsNeverOverdrawn) {
+  constexpr std::size_t block = std::size_t{96} << 10;
+  MemoryBudget budget(std::size_t{1} << 20);
+  std::atomic<std::size_t> held{0};
+  std::atomic<std::uint64_t> taken{0};
+  std::atomic<std::uint64_t> overdrawn{0};
+  in_eight_threads([&](int thread) {
+    const Lane lane = thread % 2 == 0 ? Lane::requests : Lane::replies;
+    for (int i = 0; i < 5000; ++i) {
+      if (!budget.try_take(block, lane)) continue;
+      ++taken;
+      if (held.fetch_add(block) + block > budget.bytes_max()) ++overdrawn;
+      held.fetch_sub(block);
+      budget.give_back(block);
+    }
+  });
+  EXPECT_GT(taken.load(), 0u);
+  EXPECT_EQ(overdrawn.load(), 0u);
+  EXPECT_EQ(budget.used(), 0u);
 }
 
 TEST(SharedValues, APromiseIsSetOnce) {

@@ -24,7 +24,7 @@ constexpr std::size_t features_max = 64;
 constexpr std::size_t feature_bytes_max = 64;
 constexpr std::uint32_t offer_version = 1;
 constexpr std::uint64_t window_calls_default = 1'024;
-constexpr std::uint64_t window_bytes_default = std::uint64_t{4} << 20;
+constexpr std::uint64_t window_bytes_default = std::uint64_t{32} << 20;
 
 /// What one side offers: names it understands and numbers it accepts.
 struct Offer {

@@ -63,7 +63,7 @@ TEST(Hello, RequestIsThePublicJsonWithOneMemberMore) {
   const auto expected = codec::JsonValue::parse(hello_with(
       R"({"v":1,"inc":"00000000000000ab",
           "feat":["same-conn","hdr2","status","cancel","window","msgpack"],
-          "max_frame":16777216,"window":{"calls":1024,"bytes":4194304}})"));
+          "max_frame":16777216,"window":{"calls":1024,"bytes":33554432}})"));
   ASSERT_TRUE(expected);
   EXPECT_EQ(*json, *expected) << bytes.text();
 }

@@ -150,7 +150,7 @@ class [[nodiscard]] MessengerBuilder {
   /// Calls in flight at once; 1 to 65,535, which is the default.
   MessengerBuilder& calls_max(std::size_t calls);
   /// Requests of one connection, and the bytes of their frames, that may be unanswered; 1,024 and
-  /// 4 MiB unless said. The smaller of both sides' numbers holds. Further ones wait at the sender,
+  /// 32 MiB unless said. The smaller of both sides' numbers holds. Further ones wait at the sender,
   /// in order and with their deadlines running; a larger one goes alone. Fire-and-forget, which
   /// nobody answers, and requests to oneself do not count. Peers of the public velo know no
   /// windows.
