@@ -191,6 +191,28 @@ TEST_P(MessengerConformance, EachOfConcurrentSendersKeepsItsOrder) {
   EXPECT_EQ(misplaced, 0U);
 }
 
+TEST_P(MessengerConformance, SendsThatWaitForASlotTakeEachThatIsFree) {
+  constexpr int slots = 4;
+  Gate gate;
+  client.reset();
+  client = build(1, slots);
+  ASSERT_NE(client, nullptr);
+  ASSERT_TRUE(client->register_peer(server->peer_info()));
+  ASSERT_TRUE(server->register_handler(gated("hold", gate)));
+  std::vector<Op<Bytes>> calls;
+  // The greeting ends while they are sent, and leaves its slot to one of them.
+  for (int i = 0; i < 3 * slots; ++i) {
+    calls.push_back(client->unary("hold").instance(server->instance_id()).await_capacity().send());
+  }
+  ASSERT_TRUE(until([&gate] { return gate.entered() == slots; })) << gate.entered();
+  gate.open();
+  // The slots are given on although those who had them first are asked last.
+  for (; !calls.empty(); calls.pop_back()) {
+    EXPECT_EQ(outcome(wait(std::move(calls.back()))), "ok");
+  }
+  EXPECT_TRUE(client->books().balanced());
+}
+
 TEST_P(MessengerConformance, ADrainLetsWhatRunsFinishAndRefusesTheRest) {
   Gate gate;
   ASSERT_TRUE(server->register_handler(gated("hold", gate)));

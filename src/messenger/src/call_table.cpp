@@ -179,18 +179,23 @@ CallSlot* CallTable::pop_global() noexcept {
   }
 }
 
-bool CallTable::push_global(CallSlot& slot) noexcept {
+void CallTable::push_global(CallSlot& slot) noexcept {
   std::uint64_t head = head_.load(std::memory_order_relaxed);
   std::uint64_t wanted = 0;
+  std::shared_ptr<CallTableEvents> events;
   do {
+    // Whoever takes the slot may end the table with it: nothing of it is touched afterwards.
+    if ((head & waiting_bit) != 0 && events == nullptr) events = events_.lock();
     std::atomic_ref(slot.next_free_)
         .store(static_cast<std::uint32_t>(head & index_mask), std::memory_order_relaxed);
     wanted = ((head & ~index_mask) | (slot.index_ + 1U)) - out_one + tag_one;
   } while (!head_.compare_exchange_weak(head, wanted, std::memory_order_acq_rel,
                                         std::memory_order_relaxed));
-  if ((wanted & orphaned_bit) == 0 || (wanted & out_mask) != 0) return true;
-  delete this;
-  return false;
+  if ((wanted & orphaned_bit) != 0 && (wanted & out_mask) == 0) {
+    delete this;
+  } else if ((wanted & waiting_bit) != 0 && events != nullptr) {
+    events->on_capacity();
+  }
 }
 
 CallSlot* CallTable::grow(std::uint32_t end) noexcept {
@@ -284,16 +289,14 @@ void CallTable::recycle(CallSlot& slot) noexcept {
   slot.stop_.reset();
   slot.reply = Reply();
   if (slot.index_ >= calls_max_) return recycle_reserved(slot);
-  const bool waiting = waiting_.load(std::memory_order_seq_cst);
-  if (!waiting) {
+  if ((head_.load(std::memory_order_relaxed) & waiting_bit) == 0) {
     Cache* cache = cache_of_this_thread();
     if (cache != nullptr && cache->count < cache_max) {
       cache->slots[cache->count++] = slot.index_;
       return;
     }
   }
-  if (!push_global(slot) || !waiting) return;
-  if (auto events = events_.lock()) events->on_capacity();
+  push_global(slot);
 }
 
 void CallTable::close_cache(std::size_t shard) noexcept {
@@ -332,9 +335,8 @@ OpState& ended_before_start(World& world, Error error) {
 
 std::optional<SendStatus> status_of(const OpState& state) {
   if (CallSlot::is_slot(state)) return static_cast<const CallSlot&>(state).status();
-  if (!WaitingSend::is_waiting(state) && !call_table_detail::EndedState::is_ended(state)) {
-    return std::nullopt;
-  }
+  if (WaitingSend::is_waiting(state)) return static_cast<const WaitingSend&>(state).status();
+  if (!call_table_detail::EndedState::is_ended(state)) return std::nullopt;
   if (state.done()) return status_of(static_cast<const ReplyState&>(state).reply);
   return SendStatus();
 }

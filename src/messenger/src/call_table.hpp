@@ -225,7 +225,14 @@ class CallTable {
   }
 
   /// Sends are waiting: the next free slot is announced by on_capacity().
-  void set_waiting(bool waiting) noexcept { waiting_.store(waiting, std::memory_order_seq_cst); }
+  /// Part of the free list's head, so that no slot can return to the list without seeing it.
+  void set_waiting(bool waiting) noexcept {
+    if (waiting) {
+      head_.fetch_or(waiting_bit, std::memory_order_acq_rel);
+    } else {
+      head_.fetch_and(~waiting_bit, std::memory_order_acq_rel);
+    }
+  }
 
   /// Gives a shard's private free list back; on that shard's thread, after which it is not used
   /// again.
@@ -245,13 +252,14 @@ class CallTable {
   static constexpr std::uint32_t cached_calls_min = 4096;
   static constexpr std::uint32_t reserved_max = 1024;
   /// Head of the global free list: index + 1 (20 bits), slots not on it (20 bits), orphaned (1
-  /// bit), tag (23 bits).
+  /// bit), sends are waiting (1 bit), tag (22 bits).
   static constexpr std::uint64_t index_mask = 0xfffff;
   static constexpr unsigned out_shift = 20;
   static constexpr std::uint64_t out_one = std::uint64_t{1} << out_shift;
   static constexpr std::uint64_t out_mask = std::uint64_t{0xfffff} << out_shift;
   static constexpr std::uint64_t orphaned_bit = std::uint64_t{1} << 40U;
-  static constexpr std::uint64_t tag_one = std::uint64_t{1} << 41U;
+  static constexpr std::uint64_t waiting_bit = std::uint64_t{1} << 41U;
+  static constexpr std::uint64_t tag_one = std::uint64_t{1} << 42U;
 
   struct alignas(64) Cache {
     Shard* shard = nullptr;
@@ -270,8 +278,8 @@ class CallTable {
   CallSlot* grow(std::uint32_t end) noexcept;
   CallSlot* take_reserved() noexcept;
   void recycle_reserved(CallSlot& slot) noexcept;
-  /// False: that was the last slot of an orphaned table, which is gone now.
-  bool push_global(CallSlot& slot) noexcept;
+  /// Tells sends that wait; the table may be gone when this returns.
+  void push_global(CallSlot& slot) noexcept;
   void recycle(CallSlot& slot) noexcept;
 
   World& world_;
@@ -281,7 +289,6 @@ class CallTable {
   std::weak_ptr<CallTableEvents> events_;
   alignas(64) std::atomic<std::uint64_t> head_{0};
   std::atomic<std::uint32_t> high_water_{0};
-  std::atomic<bool> waiting_{false};
   std::vector<Cache> caches_;
   std::mutex reserved_mutex_;
   std::vector<std::uint16_t> reserved_;  ///< free ones of the indices from calls_max on

@@ -182,6 +182,42 @@ TEST(Capacity, ASlotServesTenThousandCalls) {
   EXPECT_EQ(cluster[0].books().unary[Fate::handled], 10'000u);
 }
 
+TEST(Capacity, RepliesThatNobodyHasTakenDoNotKeepOthersWaiting) {
+  Gate gate;
+  Cluster cluster(2, few());
+  ASSERT_TRUE(cluster[1].register_handler(gated("hold", gate)));
+  std::vector<Op<Bytes>> calls;
+  for (std::size_t i = 0; i < 3 * slots; ++i) {
+    calls.push_back(cluster[0].unary("hold").instance(cluster.id(1)).await_capacity().send());
+  }
+  ASSERT_TRUE(cluster.until([&] { return gate.waiting == slots; }));
+  EXPECT_EQ(send_status(calls.front())->stage, SendStage::written);
+  gate.open();
+  // The first took the slots; they are looked at last.
+  for (; !calls.empty(); calls.pop_back()) {
+    EXPECT_EQ(outcome(cluster.wait(std::move(calls.back()))), "ok");
+  }
+  EXPECT_TRUE(cluster[0].books().balanced());
+}
+
+TEST(Capacity, AStopTokenEndsOneThatDidNotHaveToWait) {
+  Gate gate;
+  Cluster cluster(2, few());
+  ASSERT_TRUE(cluster[1].register_handler(gated("hold", gate)));
+  std::stop_source source;
+  auto call = cluster[0]
+                  .unary("hold")
+                  .instance(cluster.id(1))
+                  .await_capacity()
+                  .stop(source.get_token())
+                  .send();
+  ASSERT_TRUE(cluster.until([&] { return gate.waiting == 1; }));
+  source.request_stop();
+  EXPECT_EQ(outcome(cluster.wait(std::move(call))), "messenger.cancelled");
+  EXPECT_EQ(cluster[0].books().unary[Fate::cancelled], 1u);
+  gate.open();
+}
+
 TEST(Capacity, AnOperationMayBeReadAfterItsMessenger) {
   Cluster cluster(2);
   ASSERT_TRUE(cluster[1].register_handler(echo()));

@@ -222,6 +222,9 @@ class Impl final : public CallTableEvents,
   bool send_cancel(Link& link, MessageId id) noexcept;
   void end_by_peer(Link& link, MessageId id, std::optional<Error> error);
   OpState& wait_for_capacity(CallSpec& spec);
+  /// An Op that holds no slot once it has ended: others wait for it.
+  OpState& start_apart(CallSpec& spec, CallSlot& slot, TimePoint deadline);
+  void start_claimed(std::shared_ptr<WaitingSend> send, CallSlot& slot);
   void run_waiting();
 
   // unlisted_fire.cpp

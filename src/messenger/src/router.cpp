@@ -57,6 +57,7 @@ OpState& Impl::start_counted(CallSpec& spec) {
     if (spec.await_capacity) return wait_for_capacity(spec);
     return refuse(spec, make_error(Errc::too_many_calls, "every call slot is taken"));
   }
+  if (spec.await_capacity) return start_apart(spec, *slot, deadline);
   note_deadline(deadline);
   return begin(spec, *slot);
 }

@@ -36,6 +36,20 @@ void WaitingSend::end_unsent(Fate fate, Error error) noexcept {
   end(std::move(ended));
 }
 
+void WaitingSend::starts_in(CallSlot& slot) noexcept {
+  generation_ = slot.id().generation();
+  slot_.store(&slot, std::memory_order_release);
+}
+
+SendStatus WaitingSend::status() const noexcept {
+  if (done()) return status_of(reply);
+  const CallSlot* slot = slot_.load(std::memory_order_acquire);
+  if (slot == nullptr || slot->live_generation() != generation_) return SendStatus();
+  const SendStatus status = slot->status();
+  // The slot may be another call's by now; then this one has ended and its reply is on its way.
+  return slot->live_generation() == generation_ ? status : SendStatus();
+}
+
 void WaitingSend::on_cancel(OpState& state) noexcept {
   auto& self = static_cast<WaitingSend&>(state);
   // Fire is only forgotten.
@@ -109,11 +123,29 @@ void Impl::run_waiting() {
     }
     next->charge = Charge();
     next->spec.timeout = next->deadline - now;
-    note_deadline(next->deadline);
-    Op<Reply>(begin(next->spec, *slot), [](OpState& state) -> Result<Reply> {
-      return take_reply(state);
-    }).then(world_.shard(0), [next](Result<Reply> reply) { next->end(std::move(*reply)); });
+    start_claimed(std::move(next), *slot);
   }
+}
+
+OpState& Impl::start_apart(CallSpec& spec, CallSlot& slot, TimePoint deadline) {
+  std::stop_token stop = spec.stop;
+  auto send = std::make_shared<WaitingSend>(world_, spec, deadline);
+  send->consumer = send;
+  (void)send->claim();
+  if (stop.stop_possible()) send->watch_stop(std::move(stop));
+  WaitingSend& started = *send;
+  start_claimed(std::move(send), slot);
+  return started;
+}
+
+void Impl::start_claimed(std::shared_ptr<WaitingSend> send, CallSlot& slot) {
+  note_deadline(send->deadline);
+  send->starts_in(slot);
+  Op<Reply> call(begin(send->spec, slot),
+                 [](OpState& state) -> Result<Reply> { return take_reply(state); });
+  std::move(call).then(world_.shard(0), [send = std::move(send)](Result<Reply> reply) {
+    send->end(std::move(*reply));
+  });
 }
 
 }  // namespace velo::messenger

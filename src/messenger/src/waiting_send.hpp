@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
-// A send that waits for a call slot (await_capacity). Its Op is already with the caller; once a
-// slot is free the real call starts and its reply is handed on. Bounded by
+// A send that may wait for a call slot (await_capacity). Its Op is already with the caller; once a
+// slot is free the real call starts and its reply is handed on, so that the slot is free again when
+// the call ended, whether or not its caller has looked at the reply. Bounded by
 // limits::waiting_sends_max and by its own deadline.
 // Threading: claim() decides between capacity, deadline, cancel and shutdown.
 #pragma once
@@ -10,6 +11,7 @@
 #include <velo/base/budget.hpp>
 
 #include <atomic>
+#include <cstdint>
 #include <memory>
 #include <optional>
 #include <stop_token>
@@ -27,6 +29,9 @@ class WaitingSend final : public ReplyState {
   bool claim() noexcept { return !claimed_.exchange(true, std::memory_order_acq_rel); }
   static bool is_waiting(const OpState& state) noexcept { return state.kind() == &state_table; }
   bool claimed() const noexcept { return claimed_.load(std::memory_order_acquire); }
+  /// The call runs in `slot` from here on. Only after claim() succeeded.
+  void starts_in(CallSlot& slot) noexcept;
+  SendStatus status() const noexcept;
   /// Ends what never got a slot, and counts it. Only after claim() succeeded.
   void end_unsent(Fate fate, Error error) noexcept;
   void end(Reply ended) noexcept {
@@ -53,6 +58,8 @@ class WaitingSend final : public ReplyState {
   static constexpr Table state_table{&on_cancel, &on_recycle};
 
   std::atomic<bool> claimed_{false};
+  std::atomic<const CallSlot*> slot_{nullptr};
+  std::uint64_t generation_ = 0;
   std::stop_source stop_;
   std::optional<std::stop_callback<Cancel>> caller_stop_;
 };

@@ -180,6 +180,7 @@ class [[nodiscard]] Send {
     return *this;
   }
   /// Waits for a call slot instead of failing when all are taken. The deadline runs meanwhile.
+  /// Such a send gives its slot back when it ends; any other keeps it until its Op was consumed.
   Send& await_capacity() {
     spec_.await_capacity = true;
     return *this;
