@@ -75,7 +75,9 @@ void expect_equal(const SeedTotals& a, const SeedTotals& b) {
   EXPECT_EQ(a.virtual_time, b.virtual_time);
   EXPECT_EQ(a.figures, b.figures);
   ASSERT_EQ(a.lowest_failure.has_value(), b.lowest_failure.has_value());
-  if (a.lowest_failure) EXPECT_EQ(a.lowest_failure->seed, b.lowest_failure->seed);
+  if (a.lowest_failure) {
+    EXPECT_EQ(a.lowest_failure->seed, b.lowest_failure->seed);
+  }
 }
 
 SeedTotals with_threads(std::size_t threads, const SeedRangeOptions& options = SeedRangeOptions()) {
