@@ -65,7 +65,9 @@ TEST_P(MessengerConformance, APeerThatIsGoneIsRedialledAfterPausesThatDiffer) {
     const Duration pause = times[i] - times[i - 1];
     pauses.insert(pause);
     // Dialling itself takes a moment; where time is virtual it is known to be a short one.
-    if (where() == Where::sim) EXPECT_LE(pause, longest + 50ms) << "pause " << i;
+    if (where() == Where::sim) {
+      EXPECT_LE(pause, longest + 50ms) << "pause " << i;
+    }
     longest = std::min(2 * longest, messenger::limits::redial_pause_longest);
   }
   EXPECT_GE(pauses.size(), 4U) << "a pause is drawn anew for each attempt";

@@ -169,7 +169,9 @@ TEST_P(SharedTransport, TakesEverybodysFrames) {
       EXPECT_GT(sent.end, before);
       before = sent.end;
       static_cast<void>(own->written() + own->queued());
-      if (i % 100 == thread) EXPECT_FALSE(own->remote().empty());
+      if (i % 100 == thread) {
+        EXPECT_FALSE(own->remote().empty());
+      }
     }
   });
   server.wait_frames(crew_size * rounds);

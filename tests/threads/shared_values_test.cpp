@@ -111,7 +111,9 @@ TEST(SharedValues, MetricsOfOneRegistry) {
       gauge->add(thread % 2 == 0 ? 1 : -1);
       latency->record(std::chrono::microseconds(i));
       observed.fetch_add(1);
-      if (i % 100 == 0) EXPECT_FALSE(registry.to_prometheus().empty());
+      if (i % 100 == 0) {
+        EXPECT_FALSE(registry.to_prometheus().empty());
+      }
       if (i % 100 == 50) {
         const auto name = "own_" + own;
         EXPECT_TRUE(registry.observe(metrics::Kind::gauge, name, "Own.", {}, [] { return 1; }));

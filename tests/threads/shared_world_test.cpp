@@ -118,7 +118,9 @@ TEST(SharedWorld, ClockRandomnessAndTimers) {
       shard.start_timer(
           now + std::chrono::microseconds(i),
           Task0{[](void* latch) { static_cast<std::latch*>(latch)->count_down(); }, &fired});
-      if (i % 100 == 0) EXPECT_FALSE(world->network().interfaces().empty());
+      if (i % 100 == 0) {
+        EXPECT_FALSE(world->network().interfaces().empty());
+      }
     }
   });
   fired.wait();

@@ -134,7 +134,9 @@ TEST(EndingsOfMessengers, DestructionAtAnyStepEndsEverything) {
       EXPECT_NE(outcome(cluster.wait(std::move(send), 10s)), "base.deadline_exceeded") << steps;
     }
     EXPECT_FALSE(cluster.wait(std::move(waits), 10s));
-    if (over) EXPECT_TRUE(cluster.sim.run_until([&] { return over->done(); }, 10s)) << steps;
+    if (over) {
+      EXPECT_TRUE(cluster.sim.run_until([&] { return over->done(); }, 10s)) << steps;
+    }
     gate.open();
   }
 }

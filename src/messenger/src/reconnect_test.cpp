@@ -264,7 +264,9 @@ TEST(Reconnect, NothingThatMayHaveLeftIsSentAgain) {
       ++ends[outcome(ended)];
       const int times = ran[static_cast<int>(i)];
       EXPECT_LE(times, 1) << "seed " << seed << ", call " << i;
-      if (ended) EXPECT_EQ(times, 1) << "seed " << seed << ", call " << i;
+      if (ended) {
+        EXPECT_EQ(times, 1) << "seed " << seed << ", call " << i;
+      }
       if (!ended && ended.error().is(Errc::not_sent)) {
         EXPECT_EQ(times, 0) << "seed " << seed << ", call " << i;
       }

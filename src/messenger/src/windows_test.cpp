@@ -43,7 +43,9 @@ class Windows : public ::testing::Test {
     ops.clear();
     cluster->sim.run_until_quiet(2min);
     for (const auto& messenger : cluster->messengers) {
-      if (messenger) EXPECT_TRUE(messenger->books().balanced());
+      if (messenger) {
+        EXPECT_TRUE(messenger->books().balanced());
+      }
     }
   }
 
