@@ -103,13 +103,19 @@ static void share(Node& one, Node& two) {
   }
 }
 
+/// A type with a name: a closure in a coroutine's frame is what g++ 12 warns of.
+struct GaveUp {
+  std::shared_ptr<Promise<Bytes>> promise;
+
+  explicit GaveUp(std::shared_ptr<Promise<Bytes>> told) : promise(std::move(told)) {}
+  void operator()() const { promise->set(make_error(Errc::cancelled, "the caller gave up")); }
+};
+
 /// Ends when its caller gives up.
 static Task<Result<Bytes>> hold(Context context) {
   auto promise = std::make_shared<Promise<Bytes>>(context.msg().world().pool());
   auto op = promise->op();
-  const std::stop_callback stopped(context.stop_token(), [promise] {
-    promise->set(make_error(Errc::cancelled, "the caller gave up"));
-  });
+  const std::stop_callback<GaveUp> stopped(context.stop_token(), promise);
   Result<Bytes> ended = co_await op;
   co_return ended;
 }
