@@ -169,7 +169,7 @@ TEST_P(MessengerConformance, EachOfConcurrentSendersKeepsItsOrder) {
   ASSERT_TRUE(server->register_handler(
       Handler::am_handler("note",
                           [&](Context& context) {
-                            const std::string_view text = context.payload_bytes().text();
+                            const std::string_view text = as_text(context.payload());
                             const auto sender = static_cast<std::size_t>(text[0] - 'a');
                             const std::lock_guard lock(mutex);
                             if (text.substr(1) != std::to_string(next.at(sender)++)) ++misplaced;

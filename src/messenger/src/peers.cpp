@@ -134,7 +134,10 @@ Result<void> Impl::unregister_peer(const InstanceId& id) {
     peer->pending_memory.clear();
   }
   fail_pending(std::move(pending), make_error(Errc::unknown_peer, "the peer was unregistered"));
-  post(shard(peer->shard), [impl = shared_from_this(), peer] { impl->cancel_pause(peer); });
+  post(shard(peer->shard), [impl = shared_from_this(), peer] {
+    impl->cancel_pause(peer);
+    peer->dial = nullptr;  // its callback keeps the peer
+  });
   if (link) {
     link->connection().close(
         transport::make_error(transport::Errc::closed_locally, "the peer was unregistered"));

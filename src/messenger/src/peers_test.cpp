@@ -176,6 +176,19 @@ TEST(Peers, UnregisteringEndsWhatWaitsForTheConnection) {
   EXPECT_EQ(outcome(cluster.wait(std::move(call))), "messenger.unknown_peer");
 }
 
+TEST(Peers, UnregisteringAbandonsTheDial) {
+  Cluster cluster(2);
+  cluster.sim.partition(cluster.sim.node(0), cluster.sim.node(1));
+  auto call = cluster[0].unary("echo").instance(cluster.id(1)).timeout(1min).send();
+  cluster.sim.run_for(10ms);
+  ASSERT_TRUE(cluster[0].unregister_peer(cluster.id(1)));
+  EXPECT_EQ(outcome(cluster.wait(std::move(call))), "messenger.unknown_peer");
+  cluster.sim.run_for(1ms);
+  cluster.sim.heal();
+  cluster.sim.run_for(30s);
+  EXPECT_EQ(cluster.sim.stats().connections_opened, 0u);
+}
+
 TEST(Peers, WhoIsUnregisteredDuringDiscoveryStaysUnknown) {
   Discovering nodes(2);
   Cluster& cluster = nodes.cluster;
