@@ -100,7 +100,7 @@ void Impl::on_held_answer(const std::shared_ptr<Peer>& peer, const std::shared_p
     }
     for (PendingSend& send : batch) {
       if (failure && unlisted(send)) {
-        end_call(send.id, *failure);
+        end_call(send.id, failure);
       } else {
         send_pending(*link, send);
       }
