@@ -45,7 +45,9 @@ Block* new_inline_block(std::size_t size) {
   if (index >= bytes_detail::pooled_classes) {
     return new (::operator new(whole)) Block(&bytes_detail::destroy_allocated);
   }
-  return new (allocate_node(whole)) Block(bytes_detail::destroyers[index]);
+  // Taken and given back with one size, whatever classes the pool has.
+  void* node = allocate_node((index + 1) * bytes_detail::pooled_class_bytes);
+  return new (node) Block(bytes_detail::destroyers[index]);
 }
 
 std::byte* inline_contents(Block* block) noexcept {
