@@ -18,6 +18,9 @@ static std::string_view name(std::uint16_t value) noexcept {
     case Errc::peer_too_slow: return "peer_too_slow";
     case Errc::not_started: return "not_started";
     case Errc::closed_locally: return "closed_locally";
+    case Errc::handshake_failed: return "handshake_failed";
+    case Errc::not_authenticated: return "not_authenticated";
+    case Errc::too_many_handshakes: return "too_many_handshakes";
   }
   return {};
 }
@@ -28,7 +31,10 @@ static Retry retry(Errc value) noexcept {
     case Errc::connect_failed:
     case Errc::no_endpoint:
     case Errc::peer_too_slow:
+    case Errc::handshake_failed:
+    case Errc::not_authenticated:
     case Errc::closed_locally: return Retry::elsewhere;
+    case Errc::too_many_handshakes:
     case Errc::queue_full: return Retry::later;
     case Errc::malformed_frame:
     case Errc::frame_too_large:

@@ -9,10 +9,13 @@
 #include <velo/base/error.hpp>
 #include <velo/base/time.hpp>
 
+#include <array>
+#include <compare>
 #include <cstddef>
 #include <cstdint>
 #include <functional>
 #include <memory>
+#include <optional>
 #include <span>
 #include <string>
 #include <string_view>
@@ -44,6 +47,15 @@ struct Endpoint {
   bool is_loopback() const noexcept;
 
   friend bool operator==(const Endpoint&, const Endpoint&) = default;
+};
+
+/// The process at the other end of a Unix socket, as the system says (SO_PEERCRED).
+struct PeerCredentials {
+  std::uint32_t user = 0;
+  std::uint32_t group = 0;
+  std::int32_t process = 0;
+
+  friend bool operator==(const PeerCredentials&, const PeerCredentials&) = default;
 };
 
 /// Outcome of one non-blocking read or write.
@@ -84,6 +96,8 @@ class ByteStream {
   virtual void close() noexcept = 0;
   virtual Shard& shard() noexcept = 0;
   virtual Endpoint remote() const = 0;
+  /// Of the other end, when it connected; streams of Unix sockets only. Any thread.
+  virtual std::optional<PeerCredentials> peer_credentials() const { return std::nullopt; }
 };
 
 using StreamHandler = std::move_only_function<void(Result<std::unique_ptr<ByteStream>>)>;
@@ -104,15 +118,63 @@ class Connecting {
   virtual ~Connecting() = default;
 };
 
-/// An unreliable datagram socket. try_send drops silently only where the network itself would.
+/// A numeric IP address and port, compact enough to carry with every datagram.
+struct NetAddress {
+  std::array<std::uint8_t, 16> ip{};  ///< IPv4: the first four
+  std::uint32_t scope = 0;            ///< IPv6 interface index
+  std::uint16_t port = 0;
+  bool v6 = false;
+
+  friend auto operator<=>(const NetAddress&, const NetAddress&) = default;
+};
+
+/// Errc::invalid_argument for a Unix socket or what is not numeric.
+Result<NetAddress> to_net_address(const Endpoint& endpoint);
+Endpoint to_endpoint(const NetAddress& address);
+
+/// An unreliable datagram socket. Sending drops silently only where the network itself would.
 class DatagramSocket {
  public:
   virtual ~DatagramSocket() = default;
   virtual Endpoint local() const = 0;
   virtual IoResult try_send(const Endpoint& to, ByteSpan datagram) noexcept = 0;
+  /// Datagrams of `segment_bytes` each, the last one perhaps shorter, laid end to end; handed over
+  /// in one piece where the system can (UDP segmentation offload). `bytes` counts whole datagrams
+  /// that were taken; fewer than all of them, or would_block: call want_write(). Any thread, one at
+  /// a time.
+  virtual IoResult try_send_segments(const NetAddress& to, ByteSpan datagrams,
+                                     std::size_t segment_bytes) noexcept;
+  /// Asks for one call of `writable` on the shard once sending can go on. On the shard's thread.
+  virtual void want_write(std::move_only_function<void()> writable);
 };
 
 using DatagramHandler = std::move_only_function<void(const Endpoint& from, ByteSpan datagram)>;
+
+/// What a bound datagram socket tells its owner, on the socket's shard.
+class DatagramEvents {
+ public:
+  /// One datagram. `to` has the local address that it was sent to when the system tells it, for
+  /// hosts with several; port 0 otherwise.
+  virtual void on_datagram(const NetAddress& from, const NetAddress& to, ByteSpan datagram) = 0;
+  /// All that this turn brought has been told: the time to answer.
+  virtual void on_batch_end() {}
+
+ protected:
+  ~DatagramEvents() = default;
+};
+
+struct DatagramOptions {
+  std::size_t socket_buffer_bytes = 0;  ///< 0: the system's default
+  bool share_port = false;              ///< several sockets, of several processes, on one port
+  /// Groups to join (numeric multicast addresses), on the interface with `interface_address`; on
+  /// all that are up and can multicast when that is empty.
+  std::vector<std::string> multicast_groups;
+  std::string interface_address;
+  std::uint8_t multicast_hops = 1;  ///< 1: stays in the local network
+  bool multicast_loopback = true;   ///< members on this host hear it, too
+
+  DatagramOptions() = default;
+};
 
 struct ListenOptions {
   int backlog = 1024;
@@ -154,6 +216,11 @@ class Network {
                                               StreamHandler done) = 0;
   virtual Result<std::unique_ptr<DatagramSocket>> bind_datagram(Shard& shard, const Endpoint& local,
                                                                 DatagramHandler on_datagram) = 0;
+  /// As above, told in batches and with options. `events` outlives the socket. Errc::unsupported
+  /// where a World does not offer it.
+  virtual Result<std::unique_ptr<DatagramSocket>> open_datagram(Shard& shard, const Endpoint& local,
+                                                                const DatagramOptions& options,
+                                                                DatagramEvents& events);
   virtual std::vector<InterfaceAddress> interfaces() = 0;
   /// Whether a Unix socket's file can be seen from here; abstract names always. May be wrong in
   /// saying yes. Any thread.

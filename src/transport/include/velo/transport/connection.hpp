@@ -8,6 +8,7 @@
 #include <velo/base/error.hpp>
 #include <velo/base/world.hpp>
 #include <velo/transport/frame.hpp>
+#include <velo/transport/security.hpp>
 
 #include <atomic>
 #include <cstdint>
@@ -84,6 +85,10 @@ class Connection {  // NOLINT(cppcoreguidelines-virtual-class-destructor)
   virtual void close(Error reason) noexcept = 0;
   /// As close(), but writes what is queued first, for at most `patience`.
   virtual void close_after_flush(Error reason, Duration patience) noexcept = 0;
+
+  /// Who is at the other end and who can read what passes; the same from the moment that the
+  /// connection is handed over until it is destroyed. Any thread.
+  virtual const ConnectionSecurity& security() const noexcept;
 
   virtual Shard& shard() noexcept = 0;
   virtual std::string_view transport_key() const noexcept = 0;

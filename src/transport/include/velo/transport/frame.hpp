@@ -44,6 +44,15 @@ struct OutFrame {
   ByteSpan header;
   ByteSpan payload;
   const Bytes* owner = nullptr;
+  /// Frames of one lane arrive in the order they were sent; a transport that can carry lanes side
+  /// by side (QUIC) may let those of different lanes overtake each other, so that one that is
+  /// large, or was lost on the way, delays no other. Others keep the order of all. 0: the lane of
+  /// everything that nobody gave another.
+  std::uint32_t lane = 0;
+  /// Of lane `any_lane`: in no order with any other frame; what answers a request.
+  static constexpr std::uint32_t any_lane = UINT32_MAX;
+  /// May be dropped on the way rather than sent again (QUIC datagrams, where it fits into one).
+  bool may_be_lost = false;
 
   OutFrame(FrameType t, ByteSpan h, ByteSpan p) noexcept : type(t), header(h), payload(p) {}
   OutFrame(FrameType t, ByteSpan h, const Bytes& p) noexcept

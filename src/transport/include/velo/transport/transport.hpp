@@ -30,7 +30,11 @@ enum class Errc : std::uint16_t {
   queue_full = 7,       ///< the connection's outgoing queue is full
   peer_too_slow = 8,    ///< even the part reserved for replies is full; the connection was closed
   not_started = 9,
-  closed_locally = 10,  ///< this side closed the connection
+  closed_locally = 10,    ///< this side closed the connection
+  handshake_failed = 11,  ///< the other end speaks no protocol that is accepted here, or broke off
+  not_authenticated =
+      12,  ///< the other end did not prove who it is, or is not trusted; the context says why
+  too_many_handshakes = 13,  ///< a limit of connections that are not authenticated yet is reached
 };
 
 ErrorCode error_code(Errc value) noexcept;

@@ -1,0 +1,75 @@
+// SPDX-License-Identifier: Apache-2.0
+// Numeric addresses as bytes and as text, and what a datagram socket does when its World offers no
+// better.
+
+#include <velo/base/network.hpp>
+
+#include <arpa/inet.h>
+
+#include <algorithm>
+#include <cerrno>
+#include <charconv>
+#include <string>
+#include <utility>
+
+namespace velo {
+
+Result<NetAddress> to_net_address(const Endpoint& endpoint) {
+  if (endpoint.kind != Endpoint::Kind::tcp) {
+    return make_error(Errc::invalid_argument, endpoint.to_string() + " has no IP address");
+  }
+  NetAddress address;
+  address.port = endpoint.port;
+  if (::inet_pton(AF_INET, endpoint.host.c_str(), address.ip.data()) == 1) return address;
+  std::string host = endpoint.host;
+  if (const std::size_t percent = host.find('%'); percent != std::string::npos) {
+    const char* end = host.data() + host.size();
+    const auto [rest, error] = std::from_chars(host.data() + percent + 1, end, address.scope);
+    if (error != std::errc() || rest != end) {
+      return make_error(Errc::invalid_argument, host + ": the scope is an interface's number");
+    }
+    host.resize(percent);
+  }
+  if (::inet_pton(AF_INET6, host.c_str(), address.ip.data()) != 1) {
+    return make_error(Errc::invalid_argument, endpoint.host + " is no numeric address");
+  }
+  address.v6 = true;
+  return address;
+}
+
+Endpoint to_endpoint(const NetAddress& address) {
+  std::array<char, INET6_ADDRSTRLEN> text{};
+  ::inet_ntop(address.v6 ? AF_INET6 : AF_INET, address.ip.data(), text.data(), text.size());
+  std::string host = text.data();
+  if (address.v6 && address.scope != 0) host += '%' + std::to_string(address.scope);
+  return Endpoint::tcp(std::move(host), address.port);
+}
+
+IoResult DatagramSocket::try_send_segments(const NetAddress& to, ByteSpan datagrams,
+                                           std::size_t segment_bytes) noexcept {
+  if (segment_bytes == 0) return {IoResult::Status::error, 0, EINVAL};
+  const Endpoint endpoint = to_endpoint(to);
+  std::size_t taken = 0;
+  while (taken < datagrams.size()) {
+    const std::size_t size = std::min(segment_bytes, datagrams.size() - taken);
+    const IoResult sent = try_send(endpoint, datagrams.subspan(taken, size));
+    if (sent.status != IoResult::Status::ok) {
+      return taken > 0 ? IoResult{IoResult::Status::ok, taken, 0} : sent;
+    }
+    taken += size;
+  }
+  return {IoResult::Status::ok, taken, 0};
+}
+
+void DatagramSocket::want_write(std::move_only_function<void()> writable) {
+  if (writable) writable();
+}
+
+Result<std::unique_ptr<DatagramSocket>> Network::open_datagram(Shard& /*shard*/,
+                                                               const Endpoint& /*local*/,
+                                                               const DatagramOptions& /*options*/,
+                                                               DatagramEvents& /*events*/) {
+  return make_error(Errc::unsupported, "this World has no datagrams in batches");
+}
+
+}  // namespace velo
