@@ -101,6 +101,9 @@ std::string transport_name(bench::Medium medium) {
     case bench::Medium::tcp: return "tcp";
     case bench::Medium::uds: return "uds";
     case bench::Medium::inproc: return "inproc";
+    case bench::Medium::tls: return "tls";
+    case bench::Medium::quic: return "quic";
+    case bench::Medium::shm: return "shm";
   }
   return "tcp";
 }

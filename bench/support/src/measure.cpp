@@ -56,7 +56,7 @@ static Error ended_early(int status) {
                       std::to_string(WEXITSTATUS(status)));
 }
 
-static Measurement run(Side side, const Spec& spec) {
+static Measurement run_side(Side side, const Spec& spec) {
   if (spec.medium == Medium::inproc) {
     return side == Side::floor ? run_inproc_floor(spec) : run_inproc_ours(spec);
   }
@@ -64,12 +64,13 @@ static Measurement run(Side side, const Spec& spec) {
   return spec.rung < Rung::messenger ? run_rung(spec) : run_ours(spec);
 }
 
-[[noreturn]] static void run_child(Side side, const Spec& spec, int to) {
+[[noreturn]] static void run_child(const Spec& spec, const std::function<Measurement()>& run,
+                                   int to) {
   ::prctl(PR_SET_PDEATHSIG, SIGKILL);
   ::signal(SIGPIPE, SIG_IGN);
   ::alarm(static_cast<unsigned>(10 + 10 * (spec.seconds + spec.warm_up_seconds)));
   if (spec.one_core) pin_to_one_processor();
-  const Measurement done = run(side, spec);
+  const Measurement done = run();
   const std::uint64_t count = done.samples_ns.size();
   write_all(to, &done.messages, sizeof done.messages);
   write_all(to, &done.seconds, sizeof done.seconds);
@@ -149,6 +150,10 @@ std::string start_server(const Spec& spec, std::function<void(int ready)> serve)
 }
 
 Result<Measurement> measure(Side side, const Spec& spec) {
+  return measure(spec, [&] { return measure_detail::run_side(side, spec); });
+}
+
+Result<Measurement> measure(const Spec& spec, const std::function<Measurement()>& run) {
   int ends[2];
   if (::pipe(ends) != 0) return measure_detail::child_failed("no pipe for the measuring process");
   const pid_t child = ::fork();
@@ -159,7 +164,7 @@ Result<Measurement> measure(Side side, const Spec& spec) {
   }
   if (child == 0) {
     ::close(ends[0]);
-    measure_detail::run_child(side, spec, ends[1]);
+    measure_detail::run_child(spec, run, ends[1]);
   }
   ::close(ends[1]);
   Measurement measurement;

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // Our side of a measurement: two messengers in two processes.
 
+#include "media.hpp"
 #include "typed_echo.hpp"
 
 #include <velo/bench/measure.hpp>
@@ -9,8 +10,6 @@
 #include <velo/codec/peer_info.hpp>
 #include <velo/messenger/messenger.hpp>
 #include <velo/runtime/real_world.hpp>
-#include <velo/transport/backends/tcp.hpp>
-#include <velo/transport/backends/uds.hpp>
 
 #include <fmt/format.h>
 
@@ -44,13 +43,7 @@ static Node make_node(const Spec& spec, const char* name) {
   Node node;
   node.world = must(runtime::RealWorld::create(), "world");
   auto builder = Messenger::builder(*node.world);
-  if (spec.medium == Medium::uds) {
-    transport::UdsOptions options;
-    options.path = fmt::format("@velo-bench-{}-{}", name, ::getpid());
-    builder.add_transport(transport::make_uds(options));
-  } else {
-    builder.add_transport(transport::make_tcp());
-  }
+  builder.add_transport(make_medium(spec, name));
   node.messenger = must(builder.build(), "messenger");
   return node;
 }

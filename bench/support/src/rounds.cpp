@@ -25,9 +25,9 @@ double median(std::vector<double> values) {
 
 namespace rounds_detail {
 
-static Result<void> measure_side(const Spec& spec, int round, Side side, const RoundSeen& seen,
-                                 std::vector<double>& figures) {
-  auto measured = measure(side, spec);
+static Result<void> measure_side(const Spec& spec, const Measurer& measurer, int round, Side side,
+                                 const RoundSeen& seen, std::vector<double>& figures) {
+  auto measured = measurer(side);
   if (!measured) return measured.error();
   figures.push_back(figure(spec, *measured));
   return seen(round, side, *measured);
@@ -36,14 +36,19 @@ static Result<void> measure_side(const Spec& spec, int round, Side side, const R
 }  // namespace rounds_detail
 
 Result<Rounds> run_rounds(const Spec& spec, int rounds, const RoundSeen& seen) {
+  return run_rounds(spec, rounds, [&spec](Side side) { return measure(side, spec); }, seen);
+}
+
+Result<Rounds> run_rounds(const Spec& spec, int rounds, const Measurer& measurer,
+                          const RoundSeen& seen) {
   using rounds_detail::measure_side;
   Rounds all;
   for (int round = 0; round < rounds; ++round) {
     // The floor of a blocking caller is the same plain exchange: what the thread costs is what the
     // ratio shows.
-    auto floor = measure_side(spec, round, Side::floor, seen, all.floor);
+    auto floor = measure_side(spec, measurer, round, Side::floor, seen, all.floor);
     if (!floor) return floor.error();
-    auto ours = measure_side(spec, round, Side::ours, seen, all.ours);
+    auto ours = measure_side(spec, measurer, round, Side::ours, seen, all.ours);
     if (!ours) return ours.error();
     all.ratio.push_back(all.floor.back() > 0 ? all.ours.back() / all.floor.back() : 0);
   }
@@ -53,7 +58,9 @@ Result<Rounds> run_rounds(const Spec& spec, int rounds, const RoundSeen& seen) {
 Result<Rounds> run_floor_rounds(const Spec& spec, int rounds, const RoundSeen& seen) {
   Rounds all;
   for (int round = 0; round < rounds; ++round) {
-    auto floor = rounds_detail::measure_side(spec, round, Side::floor, seen, all.floor);
+    auto floor = rounds_detail::measure_side(
+        spec, [&spec](Side side) { return measure(side, spec); }, round, Side::floor, seen,
+        all.floor);
     if (!floor) return floor.error();
   }
   return all;

@@ -18,7 +18,7 @@
 
 namespace velo::bench {
 
-enum class Medium : std::uint8_t { tcp, uds, inproc };
+enum class Medium : std::uint8_t { tcp, uds, inproc, tls, quic, shm };
 enum class Shape : std::uint8_t {
   rtt,         ///< one call at a time, issued on the I/O thread (inproc: on the calling thread)
   rtt_caller,  ///< one call at a time, issued by a thread that blocks for the reply
@@ -69,6 +69,8 @@ enum class Side : std::uint8_t { floor, ours };
 /// Runs one side in a child process and brings its measurement back; an error when the child failed
 /// or took ten times too long.
 Result<Measurement> measure(Side side, const Spec& spec);
+/// The same with something else to run; `spec` says on which processors and for how long.
+Result<Measurement> measure(const Spec& spec, const std::function<Measurement()>& run);
 
 // ---- what the child runs; public for the tools that have their own process already
 

@@ -37,6 +37,10 @@ struct Rounds {
 using RoundSeen = std::function<Result<void>(int round, Side side, const Measurement& measurement)>;
 
 Result<Rounds> run_rounds(const Spec& spec, int rounds, const RoundSeen& seen);
+/// How one side is measured, in place of measure(side, spec).
+using Measurer = std::function<Result<Measurement>(Side side)>;
+Result<Rounds> run_rounds(const Spec& spec, int rounds, const Measurer& measurer,
+                          const RoundSeen& seen);
 /// The floor alone.
 Result<Rounds> run_floor_rounds(const Spec& spec, int rounds, const RoundSeen& seen);
 

@@ -1,0 +1,34 @@
+// SPDX-License-Identifier: Apache-2.0
+// A case for each medium: a new backend adds its own here.
+
+#include "media.hpp"
+
+#include <velo/transport/backends/tcp.hpp>
+#include <velo/transport/backends/uds.hpp>
+
+#include <fmt/format.h>
+
+#include <cstdio>
+
+#include <unistd.h>
+
+namespace velo::bench {
+
+std::unique_ptr<transport::Transport> make_medium(const Spec& spec, std::string_view name) {
+  switch (spec.medium) {
+    case Medium::tcp: return transport::make_tcp();
+    case Medium::uds: {
+      transport::UdsOptions options;
+      options.path = fmt::format("@velo-bench-{}-{}", name, ::getpid());
+      return transport::make_uds(options);
+    }
+    case Medium::inproc:  // measured within one process (inproc.cpp)
+    case Medium::tls:
+    case Medium::quic:
+    case Medium::shm: break;
+  }
+  std::fputs("bench: this medium is not built in\n", stderr);
+  ::_exit(3);
+}
+
+}  // namespace velo::bench
