@@ -57,6 +57,7 @@ static const std::map<std::string, std::string> table = {
      "Connections/SharedTransport.TakesEverybodysFrames/Inproc"},
     {"velo/transport/connection.hpp", "Connections/SharedTransport.TakesEverybodysFrames/Tcp"},
     {"velo/transport/framing.hpp", "SharedValues.PureFunctionsOfTheCodec"},
+    {"velo/transport/gatekeeper.hpp", "SharedGate.CountsEverybody"},
     {"velo/transport/on_shard.hpp", "SharedWorld.ExecutorsRunEachTaskOnce"},
     {"velo/transport/transport.hpp", "Connections/SharedTransport.TakesEverybodysFrames/Uds"},
     {"velo/velo.hpp", "SharedNodes.FacadesDoEverythingAtOnce"},

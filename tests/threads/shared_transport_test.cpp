@@ -8,6 +8,7 @@
 #include <velo/transport/backends/inproc.hpp>
 #include <velo/transport/backends/tcp.hpp>
 #include <velo/transport/backends/uds.hpp>
+#include <velo/transport/gatekeeper.hpp>
 #include <velo/transport/on_shard.hpp>
 
 #include <gtest/gtest.h>
@@ -188,6 +189,25 @@ TEST_P(SharedTransport, TakesEverybodysFrames) {
   server.wait_closed();
   EXPECT_EQ(client.closed.load(), 1);
   EXPECT_EQ(server.closed.load(), 1);
+}
+
+TEST(SharedGate, CountsEverybody) {
+  constexpr std::uint64_t rounds = 2000;
+  const auto keeper = std::make_shared<transport::Gatekeeper>(transport::GateOptions());
+  in_eight_threads([&](int thread) {
+    const auto source =
+        transport::GateSource::of(Endpoint::tcp("192.0.2." + std::to_string(thread), 1));
+    for (std::uint64_t i = 0; i < rounds; ++i) {
+      auto pass = transport::Gatekeeper::admit_unasked(keeper, source, TimePoint());
+      ASSERT_TRUE(pass);
+      keeper->count(transport::GateRefusal::gone);
+      EXPECT_GE(keeper->counts().connections, 1U);
+    }
+  });
+  const transport::GateCounts counts = keeper->counts();
+  EXPECT_EQ(counts.admitted, crew_size * rounds);
+  EXPECT_EQ(counts.refused_for(transport::GateRefusal::gone), crew_size * rounds);
+  EXPECT_EQ(counts.connections, 0U);
 }
 
 INSTANTIATE_TEST_SUITE_P(Connections, SharedTransport,

@@ -4,8 +4,11 @@
 #pragma once
 
 #include <velo/base/limits.hpp>
+#include <velo/base/time.hpp>
 
+#include <chrono>
 #include <cstddef>
+#include <cstdint>
 
 namespace velo::transport::limits {
 
@@ -24,5 +27,31 @@ constexpr std::size_t header_bytes_max = 65'535 + 16'384 + 64;
 constexpr std::size_t address_entry_bytes_max = std::size_t{16} << 10;
 /// Endpoints of one address entry. Policy: an entry with more is refused (Errc::invalid_address).
 constexpr std::size_t address_endpoints_max = 256;
+
+// Of one listener, unless its options say otherwise. "Source": an IPv4 address, the /64 of an IPv6
+// address; loopback and Unix sockets are not told apart, and have no limits per source.
+
+/// Connections of one listener at once. Policy: further ones are closed at once and counted.
+constexpr std::size_t accepted_connections_max = 16'384;
+/// Of these, from one source. Policy: further ones are closed at once and counted.
+constexpr std::size_t accepted_per_source_max = 1024;
+/// Connections of one listener whose other end has not proved who it is yet. Policy: further ones
+/// are closed at once and counted.
+constexpr std::size_t unauthenticated_max = 256;
+/// Of these, from one source. Policy: further ones are closed at once and counted.
+constexpr std::size_t unauthenticated_per_source_max = 64;
+/// Handshakes that one source may begin in a second, once its burst is used up. Policy: further
+/// ones are closed at once and counted.
+constexpr std::uint32_t handshakes_per_source_per_second = 64;
+/// Handshakes that one source may begin at once after a pause. Policy: as above.
+constexpr std::uint32_t handshakes_burst_per_source = 256;
+/// Sources without a connection whose recent handshakes are remembered. Policy: the one that is
+/// silent for longest is forgotten.
+constexpr std::size_t handshake_sources_max = 4096;
+/// Bytes that an end which has not proved who it is may send. Policy: with more, the connection is
+/// closed and counted.
+constexpr std::size_t handshake_bytes_max = std::size_t{64} << 10;
+/// Time for the other end to prove who it is. Policy: then the connection is closed and counted.
+constexpr Duration handshake_time_max = std::chrono::seconds(5);
 
 }  // namespace velo::transport::limits
