@@ -1,6 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// Numeric addresses as bytes and as text, and what a datagram socket does when its World offers no
-// better.
+// Numeric addresses as bytes and as text, and what datagram sockets of every World have in common.
 
 #include <velo/base/network.hpp>
 
@@ -45,6 +44,10 @@ Endpoint to_endpoint(const NetAddress& address) {
   return Endpoint::tcp(std::move(host), address.port);
 }
 
+bool is_multicast(const NetAddress& address) noexcept {
+  return address.v6 ? address.ip[0] == 0xff : (address.ip[0] & 0xf0) == 0xe0;
+}
+
 IoResult DatagramSocket::try_send_segments(const NetAddress& to, ByteSpan datagrams,
                                            std::size_t segment_bytes) noexcept {
   if (segment_bytes == 0) return {IoResult::Status::error, 0, EINVAL};
@@ -65,11 +68,58 @@ void DatagramSocket::want_write(std::move_only_function<void()> writable) {
   if (writable) writable();
 }
 
-Result<std::unique_ptr<DatagramSocket>> Network::open_datagram(Shard& /*shard*/,
-                                                               const Endpoint& /*local*/,
-                                                               const DatagramOptions& /*options*/,
-                                                               DatagramEvents& /*events*/) {
-  return make_error(Errc::unsupported, "this World has no datagrams in batches");
+namespace net_address_detail {
+
+/// A socket whose datagrams go to a function, which may destroy the socket.
+class HandledSocket final : public DatagramSocket, private DatagramEvents {
+ public:
+  explicit HandledSocket(DatagramHandler handler)
+      : handler_(std::make_shared<DatagramHandler>(std::move(handler))) {}
+
+  Result<void> open(Network& network, Shard& shard, const Endpoint& local) {
+    auto opened = network.open_datagram(shard, local, DatagramOptions(), *this);
+    if (!opened.has_value()) return opened.error();
+    socket_ = std::move(*opened);
+    return {};
+  }
+
+  Endpoint local() const override { return socket_->local(); }
+  IoResult try_send(const Endpoint& to, ByteSpan datagram) noexcept override {
+    return socket_->try_send(to, datagram);
+  }
+  IoResult try_send_segments(const NetAddress& to, ByteSpan datagrams,
+                             std::size_t segment_bytes) noexcept override {
+    return socket_->try_send_segments(to, datagrams, segment_bytes);
+  }
+  void want_write(std::move_only_function<void()> writable) override {
+    socket_->want_write(std::move(writable));
+  }
+
+ private:
+  void on_datagram(const NetAddress& from, const NetAddress& /*to*/, ByteSpan datagram) override {
+    if (from != last_from_ || last_endpoint_.host.empty()) {
+      last_from_ = from;
+      last_endpoint_ = to_endpoint(from);
+    }
+    const auto handler = handler_;
+    const Endpoint endpoint = last_endpoint_;
+    if (*handler) (*handler)(endpoint, datagram);
+  }
+
+  std::shared_ptr<DatagramHandler> handler_;
+  NetAddress last_from_;  ///< most datagrams come from where the one before came from
+  Endpoint last_endpoint_;
+  std::unique_ptr<DatagramSocket> socket_;
+};
+
+}  // namespace net_address_detail
+
+Result<std::unique_ptr<DatagramSocket>> Network::bind_datagram(Shard& shard, const Endpoint& local,
+                                                               DatagramHandler on_datagram) {
+  auto socket = std::make_unique<net_address_detail::HandledSocket>(std::move(on_datagram));
+  auto opened = socket->open(*this, shard, local);
+  if (!opened.has_value()) return opened.error();
+  return std::unique_ptr<DatagramSocket>(std::move(socket));
 }
 
 }  // namespace velo

@@ -27,4 +27,16 @@ TEST(NetAddress, RefusesNamesAndPaths) {
   EXPECT_FALSE(to_net_address(Endpoint::unix_socket("/tmp/x")));
 }
 
+TEST(NetAddress, KnowsWhichAddressesAreOfGroups) {
+  const auto is_group = [](const char* host) {
+    return is_multicast(*to_net_address(Endpoint::tcp(host, 1)));
+  };
+  for (const char* host : {"224.0.0.1", "239.255.1.2", "ff02::1", "ff0e::5%2"}) {
+    EXPECT_TRUE(is_group(host)) << host;
+  }
+  for (const char* host : {"223.255.255.255", "240.0.0.1", "127.0.0.1", "fe80::1", "::1", "::"}) {
+    EXPECT_FALSE(is_group(host)) << host;
+  }
+}
+
 }  // namespace velo

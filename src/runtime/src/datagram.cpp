@@ -3,13 +3,20 @@
 
 #include "datagram.hpp"
 
+#include <netinet/in.h>
 #include <sys/socket.h>
+#include <sys/uio.h>
 
+#include <algorithm>
+#include <array>
 #include <cerrno>
+#include <climits>
+#include <cstring>
 #include <utility>
 #include <vector>
 
 #include "descriptor.hpp"
+#include "multicast.hpp"
 #include "socket_address.hpp"
 #include "sockets.hpp"
 #include "system_error.hpp"
@@ -22,75 +29,169 @@ constexpr std::size_t datagram_bytes_max = 65536;
 /// The rest waits for the next turn.
 constexpr int datagrams_per_turn_max = 64;
 
+static bool set(int fd, int level, int option, int value) noexcept {
+  return ::setsockopt(fd, level, option, &value, sizeof value) == 0;
+}
+
+static IoResult send_one(int fd, const SocketAddress& to, ByteSpan datagram) noexcept {
+  for (;;) {
+    const ssize_t size =
+        ::sendto(fd, datagram.data(), datagram.size(), MSG_NOSIGNAL, to.get(), to.size);
+    if (size >= 0) return {IoResult::Status::ok, static_cast<std::size_t>(size), 0};
+    if (errno == EINTR) continue;
+    if (errno == EAGAIN) return {IoResult::Status::would_block, 0, 0};
+    return {IoResult::Status::error, 0, errno};
+  }
+}
+
 // why: the shard keeps it while one of its events is being handled.
-class Receiver final : public EventSource, public std::enable_shared_from_this<Receiver> {
+class UdpEndpoint final : public EventSource, public std::enable_shared_from_this<UdpEndpoint> {
  public:
-  Receiver(EpollShard& shard, Descriptor socket, DatagramHandler on_datagram)
-      : shard_(shard), socket_(std::move(socket)), on_datagram_(std::move(on_datagram)) {}
+  UdpEndpoint(EpollShard& shard, Descriptor socket, DatagramEvents& events)
+      : shard_(shard),
+        socket_(std::move(socket)),
+        events_(events),
+        local_(to_net_address(local_address(socket_.get()))) {}
 
   int start() noexcept { return shard_.watch(socket_.get(), EPOLLIN, *this); }
   void close() noexcept {
     closed_ = true;
+    writable_ = nullptr;
     shard_.unwatch(socket_.get(), *this);
   }
   int descriptor() const noexcept { return socket_.get(); }
+  const NetAddress& local() const noexcept { return local_; }
 
-  void on_events(std::uint32_t /*events*/) override {
-    const auto self = shared_from_this();  // the handler may destroy the socket
-    for (int i = 0; i < datagrams_per_turn_max && !closed_; ++i) {
-      SocketAddress from = SocketAddress::empty();
-      const ssize_t size =
-          ::recvfrom(socket_.get(), buffer_.data(), buffer_.size(), 0, from.get(), &from.size);
-      if (size < 0 && errno == EAGAIN) return;
-      if (size < 0) continue;  // an error that an earlier datagram left behind
-      if (!(from == last_from_)) {
-        last_from_ = from;
-        last_endpoint_ = to_endpoint(from);
-      }
-      on_datagram_(last_endpoint_, ByteSpan(buffer_.data(), static_cast<std::size_t>(size)));
+  void want_write(std::move_only_function<void()> writable) {
+    if (closed_) return;
+    writable_ = std::move(writable);
+    shard_.rewatch(socket_.get(), EPOLLIN | EPOLLOUT, *this);
+  }
+
+  void on_events(std::uint32_t events) override {
+    const auto self = shared_from_this();  // what is told may destroy the socket
+    if ((events & EPOLLOUT) != 0 && writable_) {
+      shard_.rewatch(socket_.get(), EPOLLIN, *this);
+      auto writable = std::exchange(writable_, nullptr);
+      writable();
     }
+    if ((events & ~static_cast<std::uint32_t>(EPOLLOUT)) != 0 && !closed_) receive();
   }
 
  private:
+  void receive() {
+    bool told = false;
+    for (int i = 0; i < datagrams_per_turn_max && !closed_; ++i) {
+      SocketAddress from = SocketAddress::empty();
+      iovec into{buffer_.data(), buffer_.size()};
+      msghdr message{};
+      message.msg_name = from.get();
+      message.msg_namelen = from.size;
+      message.msg_iov = &into;
+      message.msg_iovlen = 1;
+      message.msg_control = control_.data();
+      message.msg_controllen = control_.size();
+      const ssize_t size = ::recvmsg(socket_.get(), &message, 0);
+      if (size < 0 && errno == EAGAIN) break;
+      if (size < 0) continue;  // an error that an earlier datagram left behind
+      from.size = message.msg_namelen;
+      told = true;
+      events_.on_datagram(to_net_address(from), destination(message),
+                          ByteSpan(buffer_.data(), static_cast<std::size_t>(size)));
+    }
+    if (told && !closed_) events_.on_batch_end();
+  }
+
+  NetAddress destination(msghdr& message) const noexcept {
+    NetAddress to;
+    for (cmsghdr* one = CMSG_FIRSTHDR(&message); one != nullptr; one = CMSG_NXTHDR(&message, one)) {
+      if (one->cmsg_level == IPPROTO_IP && one->cmsg_type == IP_PKTINFO) {
+        in_pktinfo info{};
+        std::memcpy(&info, CMSG_DATA(one), sizeof info);
+        std::memcpy(to.ip.data(), &info.ipi_addr, sizeof info.ipi_addr);
+        to.port = local_.port;
+      } else if (one->cmsg_level == IPPROTO_IPV6 && one->cmsg_type == IPV6_PKTINFO) {
+        in6_pktinfo info{};
+        std::memcpy(&info, CMSG_DATA(one), sizeof info);
+        std::memcpy(to.ip.data(), &info.ipi6_addr, sizeof info.ipi6_addr);
+        if (IN6_IS_ADDR_LINKLOCAL(&info.ipi6_addr) || IN6_IS_ADDR_MC_LINKLOCAL(&info.ipi6_addr)) {
+          to.scope = info.ipi6_ifindex;
+        }
+        to.port = local_.port;
+        to.v6 = true;
+      }
+    }
+    return to;
+  }
+
   EpollShard& shard_;
   Descriptor socket_;
-  DatagramHandler on_datagram_;
+  DatagramEvents& events_;
+  const NetAddress local_;
   bool closed_ = false;
-  SocketAddress last_from_;  ///< most datagrams come from where the one before came from
-  Endpoint last_endpoint_;
+  std::move_only_function<void()> writable_;
+  alignas(cmsghdr) std::array<std::byte, 256> control_{};
   std::vector<std::byte> buffer_ = std::vector<std::byte>(datagram_bytes_max);
 };
 
 class UdpSocket final : public DatagramSocket {
  public:
-  UdpSocket(std::shared_ptr<Receiver> receiver, Endpoint local)
-      : receiver_(std::move(receiver)), local_(std::move(local)) {}
-  ~UdpSocket() override { receiver_->close(); }
+  explicit UdpSocket(std::shared_ptr<UdpEndpoint> endpoint)
+      : endpoint_(std::move(endpoint)),
+        local_(runtime::to_endpoint(local_address(endpoint_->descriptor()))) {}
+  ~UdpSocket() override { endpoint_->close(); }
 
   Endpoint local() const override { return local_; }
 
   IoResult try_send(const Endpoint& to, ByteSpan datagram) noexcept override {
     const auto address = to_socket_address(to);
     if (!address.has_value()) return {IoResult::Status::error, 0, EINVAL};
-    for (;;) {
-      const ssize_t size = ::sendto(receiver_->descriptor(), datagram.data(), datagram.size(),
-                                    MSG_NOSIGNAL, address->get(), address->size);
-      if (size >= 0) return {IoResult::Status::ok, static_cast<std::size_t>(size), 0};
-      if (errno == EINTR) continue;
-      if (errno == EAGAIN) return {IoResult::Status::would_block, 0, 0};
-      return {IoResult::Status::error, 0, errno};
+    return send_one(endpoint_->descriptor(), *address, datagram);
+  }
+
+  IoResult try_send_segments(const NetAddress& to, ByteSpan datagrams,
+                             std::size_t segment_bytes) noexcept override {
+    if (segment_bytes == 0) return {IoResult::Status::error, 0, EINVAL};
+    const SocketAddress address = to_socket_address(to);
+    std::size_t taken = 0;
+    while (taken < datagrams.size()) {
+      const std::size_t size = std::min(segment_bytes, datagrams.size() - taken);
+      const IoResult sent =
+          send_one(endpoint_->descriptor(), address, datagrams.subspan(taken, size));
+      if (sent.status != IoResult::Status::ok) {
+        return taken > 0 ? IoResult{IoResult::Status::ok, taken, 0} : sent;
+      }
+      taken += size;
     }
+    return {IoResult::Status::ok, taken, 0};
+  }
+
+  void want_write(std::move_only_function<void()> writable) override {
+    endpoint_->want_write(std::move(writable));
   }
 
  private:
-  std::shared_ptr<Receiver> receiver_;
+  std::shared_ptr<UdpEndpoint> endpoint_;
   Endpoint local_;
 };
 
+static Result<void> prepare(int fd, bool v6, const DatagramOptions& options) {
+  bool good = v6 ? set(fd, IPPROTO_IPV6, IPV6_RECVPKTINFO, 1) : set(fd, IPPROTO_IP, IP_PKTINFO, 1);
+  if (options.share_port) good = good && set(fd, SOL_SOCKET, SO_REUSEADDR, 1);
+  if (options.socket_buffer_bytes > 0) {
+    const int bytes =
+        static_cast<int>(std::min<std::size_t>(options.socket_buffer_bytes, INT_MAX / 2));
+    good = good && set(fd, SOL_SOCKET, SO_SNDBUF, bytes) && set(fd, SOL_SOCKET, SO_RCVBUF, bytes);
+  }
+  if (!good) return system_error("setsockopt", errno);
+  return set_multicast(fd, v6, options);
+}
+
 }  // namespace datagram_detail
 
-Result<std::unique_ptr<DatagramSocket>> bind_udp(EpollShard& shard, const Endpoint& local,
-                                                 DatagramHandler on_datagram) {
+Result<std::unique_ptr<DatagramSocket>> open_udp(EpollShard& shard, const Endpoint& local,
+                                                 const DatagramOptions& options,
+                                                 DatagramEvents& events) {
   if (local.kind != Endpoint::Kind::tcp) {
     return make_error(Errc::unsupported, "datagrams need a numeric address and a port");
   }
@@ -98,14 +199,14 @@ Result<std::unique_ptr<DatagramSocket>> bind_udp(EpollShard& shard, const Endpoi
   if (!address.has_value()) return address.error();
   auto socket = make_datagram_socket(address->family());
   if (!socket.has_value()) return socket.error();
+  auto prepared = datagram_detail::prepare(socket->get(), address->family() == AF_INET6, options);
+  if (!prepared.has_value()) return prepared.error();
   if (::bind(socket->get(), address->get(), address->size) != 0) {
     return system_error("bind udp " + local.to_string(), errno);
   }
-  Endpoint bound = to_endpoint(local_address(socket->get()));
-  auto receiver = std::make_shared<datagram_detail::Receiver>(shard, std::move(*socket),
-                                                              std::move(on_datagram));
-  if (const int code = receiver->start(); code != 0) return system_error("epoll_ctl", code);
-  return std::make_unique<datagram_detail::UdpSocket>(std::move(receiver), std::move(bound));
+  auto endpoint = std::make_shared<datagram_detail::UdpEndpoint>(shard, std::move(*socket), events);
+  if (const int code = endpoint->start(); code != 0) return system_error("epoll_ctl", code);
+  return std::make_unique<datagram_detail::UdpSocket>(std::move(endpoint));
 }
 
 }  // namespace velo::runtime

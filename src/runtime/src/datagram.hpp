@@ -11,7 +11,8 @@
 
 namespace velo::runtime {
 
-Result<std::unique_ptr<DatagramSocket>> bind_udp(EpollShard& shard, const Endpoint& local,
-                                                 DatagramHandler on_datagram);
+Result<std::unique_ptr<DatagramSocket>> open_udp(EpollShard& shard, const Endpoint& local,
+                                                 const DatagramOptions& options,
+                                                 DatagramEvents& events);
 
 }  // namespace velo::runtime

@@ -55,6 +55,8 @@ static InterfaceAddress describe(const ifaddrs& entry) {
     }
   }
   result.up = (entry.ifa_flags & IFF_UP) != 0;
+  result.multicast = (entry.ifa_flags & IFF_MULTICAST) != 0;
+  result.index = ::if_nametoindex(entry.ifa_name);
   result.loopback = (entry.ifa_flags & IFF_LOOPBACK) != 0;
   result.link_local = is_link_local(address_bytes(entry.ifa_addr));
   result.numa_node = numa_node_of(result.name);

@@ -72,10 +72,11 @@ std::unique_ptr<Connecting> KernelNetwork::connect(Shard& shard, const Endpoint&
   return start_connecting(network_detail::own(shard), remote, options, std::move(done));
 }
 
-Result<std::unique_ptr<DatagramSocket>> KernelNetwork::bind_datagram(Shard& shard,
+Result<std::unique_ptr<DatagramSocket>> KernelNetwork::open_datagram(Shard& shard,
                                                                      const Endpoint& local,
-                                                                     DatagramHandler on_datagram) {
-  return bind_udp(network_detail::own(shard), local, std::move(on_datagram));
+                                                                     const DatagramOptions& options,
+                                                                     DatagramEvents& events) {
+  return open_udp(network_detail::own(shard), local, options, events);
 }
 
 std::vector<InterfaceAddress> KernelNetwork::interfaces() { return interface_addresses(); }

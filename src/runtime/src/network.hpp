@@ -18,8 +18,9 @@ class KernelNetwork final : public Network {
                                            StreamHandler on_accept) override;
   std::unique_ptr<Connecting> connect(Shard& shard, const Endpoint& remote,
                                       const ConnectOptions& options, StreamHandler done) override;
-  Result<std::unique_ptr<DatagramSocket>> bind_datagram(Shard& shard, const Endpoint& local,
-                                                        DatagramHandler on_datagram) override;
+  Result<std::unique_ptr<DatagramSocket>> open_datagram(Shard& shard, const Endpoint& local,
+                                                        const DatagramOptions& options,
+                                                        DatagramEvents& events) override;
   std::vector<InterfaceAddress> interfaces() override;
   bool unix_socket_visible(const std::string& path) override;
 };

@@ -9,6 +9,7 @@
 #include <sys/un.h>
 
 #include <array>
+#include <charconv>
 #include <cstddef>
 #include <cstring>
 
@@ -39,7 +40,10 @@ static bool parse_ipv6(const std::string& host, sockaddr_in6& to) {
   const std::size_t percent = host.find('%');
   if (::inet_pton(AF_INET6, host.substr(0, percent).c_str(), &to.sin6_addr) != 1) return false;
   if (percent == std::string::npos) return true;
-  to.sin6_scope_id = ::if_nametoindex(host.c_str() + percent + 1);
+  const char* scope = host.c_str() + percent + 1;
+  const char* end = host.c_str() + host.size();
+  const auto [rest, error] = std::from_chars(scope, end, to.sin6_scope_id);
+  if (error != std::errc() || rest != end) to.sin6_scope_id = ::if_nametoindex(scope);
   return to.sin6_scope_id != 0;
 }
 
@@ -77,6 +81,41 @@ Result<SocketAddress> to_socket_address(const Endpoint& endpoint) {
   six->sin6_port = htons(endpoint.port);
   address.size = sizeof *six;
   return address;
+}
+
+SocketAddress to_socket_address(const NetAddress& address) noexcept {
+  SocketAddress result;
+  if (address.v6) {
+    auto* six = reinterpret_cast<sockaddr_in6*>(&result.storage);
+    six->sin6_family = AF_INET6;
+    six->sin6_port = htons(address.port);
+    six->sin6_scope_id = address.scope;
+    std::memcpy(&six->sin6_addr, address.ip.data(), sizeof six->sin6_addr);
+    result.size = sizeof *six;
+  } else {
+    auto* four = reinterpret_cast<sockaddr_in*>(&result.storage);
+    four->sin_family = AF_INET;
+    four->sin_port = htons(address.port);
+    std::memcpy(&four->sin_addr, address.ip.data(), sizeof four->sin_addr);
+    result.size = sizeof *four;
+  }
+  return result;
+}
+
+NetAddress to_net_address(const SocketAddress& address) noexcept {
+  NetAddress result;
+  if (address.family() == AF_INET) {
+    const auto* four = reinterpret_cast<const sockaddr_in*>(&address.storage);
+    std::memcpy(result.ip.data(), &four->sin_addr, sizeof four->sin_addr);
+    result.port = ntohs(four->sin_port);
+  } else if (address.family() == AF_INET6) {
+    const auto* six = reinterpret_cast<const sockaddr_in6*>(&address.storage);
+    std::memcpy(result.ip.data(), &six->sin6_addr, sizeof six->sin6_addr);
+    result.port = ntohs(six->sin6_port);
+    result.scope = six->sin6_scope_id;
+    result.v6 = true;
+  }
+  return result;
 }
 
 Endpoint to_endpoint(const SocketAddress& address) {

@@ -28,8 +28,14 @@ struct SocketAddress {
 /// What sockaddr_un holds with its terminator.
 constexpr std::size_t unix_path_bytes_max = 107;
 
-/// IPv6 scopes ("fe80::1%eth0") are understood. Errc::invalid_argument for names and long paths.
+/// IPv6 scopes ("fe80::1%eth0", "fe80::1%2") are understood. Errc::invalid_argument for names and
+/// long paths.
 Result<SocketAddress> to_socket_address(const Endpoint& endpoint);
+
+SocketAddress to_socket_address(const NetAddress& address) noexcept;
+
+/// IPv4 or IPv6; anything else is all zeros.
+NetAddress to_net_address(const SocketAddress& address) noexcept;
 
 /// Of an address that the kernel wrote. An unnamed Unix socket has an empty path.
 Endpoint to_endpoint(const SocketAddress& address);

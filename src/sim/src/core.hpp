@@ -5,6 +5,7 @@
 // Threading: one thread.
 #pragma once
 
+#include <velo/base/network.hpp>
 #include <velo/sim/simulation.hpp>
 
 #include "event_queue.hpp"
@@ -25,6 +26,7 @@
 namespace velo::sim::detail {
 
 class Connection;
+class DatagramState;
 class NodeImpl;
 struct Machine;
 
@@ -151,6 +153,8 @@ struct Core {
   std::vector<Connection*> connections;  ///< not yet ended; the order is part of the run
   std::uint64_t next_connection = 1;
   Resource* resources = nullptr;
+  /// By group and port, in the order of joining.
+  std::map<NetAddress, std::vector<DatagramState*>> groups;
 
   std::vector<std::unique_ptr<Machine>> machines;
   std::map<std::string, Machine*> machines_by_name;

@@ -100,7 +100,7 @@ void ListenerState::node_crashed(NodeImpl& node, bool) {
 
 // ---- network ----
 
-Result<Endpoint> NetworkImpl::claim(const Endpoint& local, bool datagram) const {
+Result<Endpoint> NetworkImpl::claim(const Endpoint& local, bool datagram, bool share) const {
   if (!node_.alive()) return make_error(Errc::shutting_down, "the simulated node is dead");
   Machine& machine = node_.machine();
   if (local.kind == Endpoint::Kind::unix_socket) {
@@ -108,12 +108,15 @@ Result<Endpoint> NetworkImpl::claim(const Endpoint& local, bool datagram) const 
     if (!machine.unix_listeners.contains(local.host)) return local;
     return make_error(Errc::already_exists, local.to_string() + ": in use");
   }
-  if (!listener_detail::is_any(local.host) && !local.is_loopback() && local.host != machine.host) {
+  const auto numeric = to_net_address(local);
+  const bool group = datagram && numeric.has_value() && is_multicast(*numeric);
+  if (!group && !listener_detail::is_any(local.host) && !local.is_loopback() &&
+      local.host != machine.host) {
     return make_error(Errc::invalid_argument,
                       local.to_string() + ": not an address of this machine");
   }
   auto taken = [&](std::uint16_t port) {
-    return datagram ? machine.datagram_sockets.contains(port)
+    return datagram ? !machine.datagram_port_free(port, share)
                     : machine.listeners.contains(port) || machine.loopback_listeners.contains(port);
   };
   Endpoint claimed = local;
@@ -151,6 +154,9 @@ std::vector<InterfaceAddress> NetworkImpl::interfaces() {
   ethernet.address = node_.host();
   ethernet.prefix_bits = 8;
   ethernet.up = true;
+  ethernet.multicast = true;
+  loopback.index = 1;
+  ethernet.index = 2;
   return {loopback, ethernet};
 }
 

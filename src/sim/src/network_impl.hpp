@@ -102,25 +102,48 @@ class Attempt final : public Resource, private Ready {
 class DatagramState final : public Resource {
  public:
   DatagramState(Core& core, NodeImpl& node, ShardImpl& shard, Endpoint local,
-                DatagramHandler handler);
+                const DatagramOptions& options, DatagramEvents& events);
+  /// Takes the port and joins the groups; on an error it is as if it had never been.
+  Result<void> start();
   const Endpoint& local() const noexcept { return local_; }
   IoResult send(const Endpoint& to, ByteSpan datagram);
   /// False if the socket's buffer is full.
   bool offer(Ready& datagram);
-  void receive(const Endpoint& from, ByteSpan datagram, bool run);
+  void receive(const NetAddress& from, const NetAddress& to, ByteSpan datagram, bool run);
   NodeImpl& node() const noexcept { return node_; }
+  bool shares_port() const noexcept { return options_.share_port; }
+  bool closed() const noexcept { return closed_; }
+  /// A batch is over once what was ready when it began has been told.
+  void end_batch(bool run);
   void close() noexcept;
   void node_crashed(NodeImpl& node, bool silent) override;
   void simulation_ended() override { close(); }
 
  private:
-  void put_on_the_wire(const Endpoint& to, Machine& machine, ByteSpan datagram);
+  struct BatchEnd final : Ready {
+    explicit BatchEnd(DatagramState& s) noexcept : state(s) {}
+    void run() override { state.end_batch(true); }
+    void discard() override { state.end_batch(false); }
+    DatagramState& state;
+  };
+
+  void send_to_group(const NetAddress& group, ByteSpan datagram);
+  /// Lost, once or twice: one receiver's share of what was sent.
+  void send_to(NodeImpl& there, const Endpoint& to, const Bytes& datagram, Machine& machine,
+               DatagramState* member);
+  void put_on_the_wire(NodeImpl& there, const Endpoint& to, const Bytes& datagram, Machine& machine,
+                       DatagramState* member);
+  bool by_loopback() const noexcept;
 
   NodeImpl& node_;
   ShardImpl& shard_;
   Endpoint local_;
-  DatagramHandler handler_;
+  DatagramOptions options_;
+  DatagramEvents& events_;
+  std::vector<NetAddress> groups_;  ///< with this socket's port
+  BatchEnd batch_end_{*this};
   int waiting_ = 0;
+  bool batch_open_ = false;
   bool closed_ = false;
 };
 
@@ -133,13 +156,14 @@ class NetworkImpl final : public Network {
                                            StreamHandler on_accept) override;
   std::unique_ptr<Connecting> connect(Shard& shard, const Endpoint& remote,
                                       const ConnectOptions& options, StreamHandler done) override;
-  Result<std::unique_ptr<DatagramSocket>> bind_datagram(Shard& shard, const Endpoint& local,
-                                                        DatagramHandler on_datagram) override;
+  Result<std::unique_ptr<DatagramSocket>> open_datagram(Shard& shard, const Endpoint& local,
+                                                        const DatagramOptions& options,
+                                                        DatagramEvents& events) override;
   std::vector<InterfaceAddress> interfaces() override;
 
  private:
   /// With a free port if none was asked for; an error if it is not the machine's address.
-  Result<Endpoint> claim(const Endpoint& local, bool datagram) const;
+  Result<Endpoint> claim(const Endpoint& local, bool datagram, bool share = false) const;
 
   Core& core_;
   NodeImpl& node_;

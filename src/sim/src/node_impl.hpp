@@ -29,8 +29,15 @@ struct Machine {
   std::map<std::uint16_t, ListenerState*> listeners;           ///< reached through `host`
   std::map<std::uint16_t, ListenerState*> loopback_listeners;  ///< reached through 127.0.0.1
   std::map<std::string, ListenerState*> unix_listeners;
-  std::map<std::uint16_t, DatagramState*> datagram_sockets;
+  /// Several on one port when they share it; the last one gets what is sent to the machine.
+  std::map<std::uint16_t, std::vector<DatagramState*>> datagram_sockets;
   std::uint16_t next_port = 49152;
+
+  bool datagram_port_free(std::uint16_t port, bool share) const noexcept {
+    const auto found = datagram_sockets.find(port);
+    if (found == datagram_sockets.end()) return true;
+    return share && found->second.back()->shares_port();
+  }
 
   /// The next ephemeral port, taken or not.
   std::uint16_t take_port() noexcept {

@@ -131,6 +131,8 @@ struct NetAddress {
 /// Errc::invalid_argument for a Unix socket or what is not numeric.
 Result<NetAddress> to_net_address(const Endpoint& endpoint);
 Endpoint to_endpoint(const NetAddress& address);
+/// An address of a group: 224.0.0.0/4 or ff00::/8.
+bool is_multicast(const NetAddress& address) noexcept;
 
 /// An unreliable datagram socket. Sending drops silently only where the network itself would.
 class DatagramSocket {
@@ -150,11 +152,12 @@ class DatagramSocket {
 
 using DatagramHandler = std::move_only_function<void(const Endpoint& from, ByteSpan datagram)>;
 
-/// What a bound datagram socket tells its owner, on the socket's shard.
+/// What a bound datagram socket tells its owner, on the socket's shard. The socket may be destroyed
+/// inside either; nothing is told afterwards.
 class DatagramEvents {
  public:
-  /// One datagram. `to` has the local address that it was sent to when the system tells it, for
-  /// hosts with several; port 0 otherwise.
+  /// One datagram, borrowed for the call. `to` has the local address, or the group, that it was
+  /// sent to when the system tells it, for hosts with several; port 0 otherwise.
   virtual void on_datagram(const NetAddress& from, const NetAddress& to, ByteSpan datagram) = 0;
   /// All that this turn brought has been told: the time to answer.
   virtual void on_batch_end() {}
@@ -165,10 +168,15 @@ class DatagramEvents {
 
 struct DatagramOptions {
   std::size_t socket_buffer_bytes = 0;  ///< 0: the system's default
-  bool share_port = false;              ///< several sockets, of several processes, on one port
+  /// Several sockets, of several processes, on one port, when all of them say so: each hears what
+  /// is sent to its groups, and the one opened last what is sent to the host's own address.
+  bool share_port = false;
   /// Groups to join (numeric multicast addresses), on the interface with `interface_address`; on
-  /// all that are up and can multicast when that is empty.
+  /// all that are up and can multicast when that is empty. Only these groups are heard, though
+  /// other sockets of the host have joined more.
   std::vector<std::string> multicast_groups;
+  /// Also where what is sent to a group leaves; the system chooses when it is empty. "%3" names the
+  /// interface by its number.
   std::string interface_address;
   std::uint8_t multicast_hops = 1;  ///< 1: stays in the local network
   bool multicast_loopback = true;   ///< members on this host hear it, too
@@ -197,6 +205,8 @@ struct InterfaceAddress {
   bool up = false;
   bool loopback = false;
   bool link_local = false;
+  bool multicast = false;       ///< the device says it can
+  std::uint32_t index = 0;      ///< the interface's number, which scopes IPv6 addresses
   std::int32_t numa_node = -1;  ///< of the device; -1 when unknown
 };
 
@@ -214,13 +224,16 @@ class Network {
   virtual std::unique_ptr<Connecting> connect(Shard& shard, const Endpoint& remote,
                                               const ConnectOptions& options,
                                               StreamHandler done) = 0;
-  virtual Result<std::unique_ptr<DatagramSocket>> bind_datagram(Shard& shard, const Endpoint& local,
-                                                                DatagramHandler on_datagram) = 0;
-  /// As above, told in batches and with options. `events` outlives the socket. Errc::unsupported
-  /// where a World does not offer it.
+  /// A UDP socket bound to `local`; to a group's address, it hears that group only. `events`
+  /// outlives the socket. Made on any thread; destroyed on the shard's thread or after the World
+  /// stopped. Errc::invalid_argument for what is no numeric address, no group or no interface;
+  /// Errc::unsupported for a Unix socket; Errc::already_exists when the port is taken.
   virtual Result<std::unique_ptr<DatagramSocket>> open_datagram(Shard& shard, const Endpoint& local,
                                                                 const DatagramOptions& options,
-                                                                DatagramEvents& events);
+                                                                DatagramEvents& events) = 0;
+  /// As above, with defaults, one call of `on_datagram` for each datagram.
+  Result<std::unique_ptr<DatagramSocket>> bind_datagram(Shard& shard, const Endpoint& local,
+                                                        DatagramHandler on_datagram);
   virtual std::vector<InterfaceAddress> interfaces() = 0;
   /// Whether a Unix socket's file can be seen from here; abstract names always. May be wrong in
   /// saying yes. Any thread.
