@@ -107,6 +107,7 @@ std::size_t EpollShard::turn(int timeout_ms) noexcept {
   const int count = wait(timeout_ms);
   now_ = monotonic_now();
   std::size_t handled = tell_events(count);
+  if (!sources_.empty()) handled += take_from_sources();
   handled += run_tasks();
   handled += run_due_timers();
   handled += run_turn_end();
@@ -121,20 +122,19 @@ bool EpollShard::has_queued_work() const noexcept {
 int EpollShard::wait(int timeout_ms) {
   if (timeout_ms == 0 || has_queued_work()) return poll_without_blocking();
   if (settings_.spin > Duration::zero()) {
-    const TimePoint until = monotonic_now() + settings_.spin;
-    do {
-      const int count = poll_without_blocking();
-      if (count > 0 || has_queued_work() || stopping()) return count;
-    } while (monotonic_now() < until);
+    if (const auto count = spin()) return *count;
+    if (!arm_sources()) return poll_without_blocking();
   }
   sleeping_.store(true, std::memory_order_seq_cst);
   if (has_queued_work() || stopping()) timeout_ms = 0;
   const int count = ::epoll_wait(epoll_.get(), events_.data(), events_max, timeout_ms);
   sleeping_.store(false, std::memory_order_relaxed);
+  if (!sources_.empty()) disarm_sources(sources_.size());
   return std::max(count, 0);  // EINTR is an empty turn
 }
 
 int EpollShard::poll_without_blocking() noexcept {
+  turns_without_poll_ = 0;
   sleeping_.store(false, std::memory_order_relaxed);
   return std::max(::epoll_wait(epoll_.get(), events_.data(), events_max, 0), 0);
 }

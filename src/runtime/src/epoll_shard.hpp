@@ -76,6 +76,8 @@ class EpollShard final : public Shard {
   TimerId start_timer(TimePoint at, Task0 task) override;
   bool cancel_timer(TimerId id) noexcept override;
   void at_turn_end(Task0 task) noexcept override;
+  bool add_poll_source(PollSource& source) override;
+  void remove_poll_source(PollSource& source) noexcept override;
 
   /// Level-triggered. Zero or errno. Thread-safe.
   int watch(int fd, std::uint32_t events, EventSource& source) noexcept;
@@ -101,12 +103,21 @@ class EpollShard final : public Shard {
   static constexpr TimerId remote_bit = TimerId{1} << 63;
   static constexpr int events_max = 64;
   static constexpr int task_rounds_per_turn = 4;
+  /// A spinning shard looks at its poll sources this often between two looks at epoll, which cost a
+  /// system call; and while sources keep it busy, epoll has its turn after this many.
+  static constexpr int looks_per_poll = 64;
+  static constexpr int turns_per_poll_max = 16;
 
   explicit EpollShard(const ShardSettings& settings) noexcept : settings_(settings) {}
 
   void run_thread() noexcept;
   std::size_t turn(int timeout_ms) noexcept;
   int wait(int timeout_ms);
+  std::optional<int> spin() noexcept;
+  bool sources_have_come() const noexcept;
+  bool arm_sources() noexcept;
+  void disarm_sources(std::size_t count) noexcept;
+  std::size_t take_from_sources();
   int poll_without_blocking() noexcept;
   bool has_queued_work() const noexcept;
   std::size_t tell_events(int count);
@@ -150,6 +161,9 @@ class EpollShard final : public Shard {
   std::unordered_map<TimerId, TimerHeap::Id> remote_timers_;  ///< those started on other threads
   TimePoint armed_ = TimePoint::never();                      ///< what timer_ is set to
   std::list<StopListener*> stop_listeners_;
+  std::vector<PollSource*> sources_;  ///< null where one was removed while they were gone through
+  bool telling_sources_ = false;
+  int turns_without_poll_ = 0;
   std::thread thread_;
 };
 

@@ -9,6 +9,7 @@
 #include <sys/stat.h>
 
 #include <cerrno>
+#include <fstream>
 #include <string>
 #include <utility>
 
@@ -16,6 +17,7 @@
 #include "connector.hpp"
 #include "datagram.hpp"
 #include "interfaces.hpp"
+#include "shared_memory_handshake.hpp"
 #include "socket_address.hpp"
 #include "sockets.hpp"
 #include "system_error.hpp"
@@ -36,6 +38,18 @@ static Result<void> bind_and_listen(const Descriptor& socket, const SocketAddres
     return system_error("listen " + local.to_string(), errno);
   }
   return {};
+}
+
+/// Of this run of the host; empty where the system does not tell.
+static const std::string& boot_id() {
+  static const std::string id = [] {
+    std::ifstream file("/proc/sys/kernel/random/boot_id");
+    std::string text;
+    std::getline(file, text);
+    std::erase(text, '-');
+    return text;
+  }();
+  return id;
 }
 
 }  // namespace network_detail
@@ -85,6 +99,31 @@ bool KernelNetwork::unix_socket_visible(const std::string& path) {
   if (path.starts_with('@')) return true;
   struct stat status{};
   return ::stat(path.c_str(), &status) == 0 && S_ISSOCK(status.st_mode);
+}
+
+std::string KernelNetwork::unix_socket_identity(const std::string& path) {
+  const std::string& boot = network_detail::boot_id();
+  if (boot.empty()) return {};
+  // A file has the same device and number in every container that sees it, and another has others;
+  // an abstract name belongs to a network namespace.
+  struct stat status{};
+  const bool is_abstract = path.starts_with('@');
+  if (::stat(is_abstract ? "/proc/self/ns/net" : path.c_str(), &status) != 0) return {};
+  if (!is_abstract && !S_ISSOCK(status.st_mode)) return {};
+  return boot + '-' + std::to_string(status.st_dev) + '-' + std::to_string(status.st_ino);
+}
+
+Result<std::unique_ptr<Listener>> KernelNetwork::listen_shared_memory(
+    Shard& shard, const Endpoint& local, const SharedMemoryOptions& options,
+    SharedMemoryHandler on_accept) {
+  return listen_for_links(*this, network_detail::own(shard), local, options, std::move(on_accept));
+}
+
+std::unique_ptr<Connecting> KernelNetwork::connect_shared_memory(Shard& shard,
+                                                                 const Endpoint& remote,
+                                                                 const SharedMemoryOptions& options,
+                                                                 SharedMemoryHandler done) {
+  return connect_link(*this, network_detail::own(shard), remote, options, std::move(done));
 }
 
 }  // namespace velo::runtime

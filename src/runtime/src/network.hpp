@@ -23,6 +23,13 @@ class KernelNetwork final : public Network {
                                                         DatagramEvents& events) override;
   std::vector<InterfaceAddress> interfaces() override;
   bool unix_socket_visible(const std::string& path) override;
+  std::string unix_socket_identity(const std::string& path) override;
+  Result<std::unique_ptr<Listener>> listen_shared_memory(Shard& shard, const Endpoint& local,
+                                                         const SharedMemoryOptions& options,
+                                                         SharedMemoryHandler on_accept) override;
+  std::unique_ptr<Connecting> connect_shared_memory(Shard& shard, const Endpoint& remote,
+                                                    const SharedMemoryOptions& options,
+                                                    SharedMemoryHandler done) override;
 };
 
 }  // namespace velo::runtime

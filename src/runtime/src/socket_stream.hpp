@@ -9,6 +9,7 @@
 
 #include <cstdint>
 #include <mutex>
+#include <utility>
 
 #include "descriptor.hpp"
 #include "epoll_shard.hpp"
@@ -32,6 +33,8 @@ class SocketStream final : public ByteStream, public EventSource {
   void on_events(std::uint32_t events) override;
 
   int descriptor() const noexcept { return socket_.get(); }
+  /// The socket, for another use; before attach().
+  Descriptor release() noexcept { return std::move(socket_); }
 
  private:
   /// Detached: not in epoll yet, or no longer.

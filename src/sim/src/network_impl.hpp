@@ -159,6 +159,13 @@ class NetworkImpl final : public Network {
   Result<std::unique_ptr<DatagramSocket>> open_datagram(Shard& shard, const Endpoint& local,
                                                         const DatagramOptions& options,
                                                         DatagramEvents& events) override;
+  std::string unix_socket_identity(const std::string& path) override;
+  Result<std::unique_ptr<Listener>> listen_shared_memory(Shard& shard, const Endpoint& local,
+                                                         const SharedMemoryOptions& options,
+                                                         SharedMemoryHandler on_accept) override;
+  std::unique_ptr<Connecting> connect_shared_memory(Shard& shard, const Endpoint& remote,
+                                                    const SharedMemoryOptions& options,
+                                                    SharedMemoryHandler done) override;
   std::vector<InterfaceAddress> interfaces() override;
 
  private:

@@ -32,6 +32,9 @@ struct Machine {
   /// Several on one port when they share it; the last one gets what is sent to the machine.
   std::map<std::uint16_t, std::vector<DatagramState*>> datagram_sockets;
   std::uint16_t next_port = 49152;
+  /// Memory that one node has offered to another and that was not answered yet.
+  std::map<std::uint64_t, std::weak_ptr<std::vector<std::byte>>> regions;
+  std::uint64_t last_region = 0;
 
   bool datagram_port_free(std::uint16_t port, bool share) const noexcept {
     const auto found = datagram_sockets.find(port);

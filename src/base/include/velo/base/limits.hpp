@@ -38,4 +38,14 @@ constexpr std::size_t uncharged_bytes = 4096;
 /// asks for what it needs.
 constexpr std::size_t allowance_chunk_bytes = std::size_t{64} << 10;
 
+/// A region of memory that another process wants to share. Policy: one that is longer ends the
+/// handshake.
+constexpr std::size_t shared_memory_bytes_max = std::size_t{64} << 20;
+/// Connections to one listener of shared memory whose handshake is not over yet. Policy: with more,
+/// the oldest is dropped.
+constexpr std::size_t shared_memory_handshakes_max = 64;
+/// What a spinning shard looks at by itself. Policy: what comes after these wakes the shard for
+/// everything, as if it did not spin.
+constexpr std::size_t poll_sources_max = 64;
+
 }  // namespace velo::limits

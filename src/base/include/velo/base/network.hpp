@@ -171,9 +171,6 @@ struct DatagramOptions {
   /// Several sockets, of several processes, on one port, when all of them say so: each hears what
   /// is sent to its groups, and the one opened last what is sent to the host's own address.
   bool share_port = false;
-  /// A datagram that is too large for the way is dropped, not cut: who looks for the largest size
-  /// that passes must not be deceived.
-  bool never_fragment = false;
   /// Groups to join (numeric multicast addresses), on the interface with `interface_address`; on
   /// all that are up and can multicast when that is empty. Only these groups are heard, though
   /// other sockets of the host have joined more.
@@ -213,6 +210,11 @@ struct InterfaceAddress {
   std::int32_t numa_node = -1;  ///< of the device; -1 when unknown
 };
 
+class SharedMemoryLink;
+struct SharedMemoryOptions;
+using SharedMemoryHandler =
+    std::move_only_function<void(Result<std::unique_ptr<SharedMemoryLink>>)>;
+
 class Network {
  public:
   virtual ~Network() = default;
@@ -244,6 +246,23 @@ class Network {
     static_cast<void>(path);
     return true;
   }
+  /// What tells this Unix socket from those that have the same name on another host, or in another
+  /// container of this one: printable, without spaces or slashes. Empty where nobody listens, or
+  /// when it cannot be told. Any thread.
+  virtual std::string unix_socket_identity(const std::string& path);
+
+  /// Accepts links of shared memory at a Unix socket (see <velo/base/shared_memory.hpp>); as
+  /// listen(). What breaks the handshake is closed without a word to `on_accept`. Errc::unsupported
+  /// where a World does not offer it.
+  virtual Result<std::unique_ptr<Listener>> listen_shared_memory(Shard& shard,
+                                                                 const Endpoint& local,
+                                                                 const SharedMemoryOptions& options,
+                                                                 SharedMemoryHandler on_accept);
+  /// Makes a region and shares it with who listens at `remote`; as connect().
+  /// Errc::permission_denied when that is a process of a user who is not allowed.
+  virtual std::unique_ptr<Connecting> connect_shared_memory(Shard& shard, const Endpoint& remote,
+                                                            const SharedMemoryOptions& options,
+                                                            SharedMemoryHandler done);
 };
 
 }  // namespace velo

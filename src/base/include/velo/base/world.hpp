@@ -38,6 +38,24 @@ class Random {
   void fill(std::span<std::byte> out) noexcept;
 };
 
+/// Something that a spinning shard looks at by itself instead of waiting to be told: memory that
+/// another process writes to. On the shard's thread.
+class PollSource {
+ public:
+  /// Whether something has come; called very often.
+  virtual bool has_come() const noexcept = 0;
+  /// Handles what has come.
+  virtual void take() = 0;
+  /// The shard is about to sleep: what comes from here on has to wake it by other means. False if
+  /// something has come already; then the shard does not sleep.
+  virtual bool before_sleep() noexcept = 0;
+  /// It is awake, and looks again.
+  virtual void after_sleep() noexcept = 0;
+
+ protected:
+  ~PollSource() = default;
+};
+
 /// One I/O thread: an executor whose tasks, timers and stream events all run on that thread, one at
 /// a time.
 class Shard : public Executor {
@@ -57,6 +75,15 @@ class Shard : public Executor {
   /// Runs `task` once at the end of the current turn, after all events of the turn were handled;
   /// for work worth batching. On the shard's thread only.
   virtual void at_turn_end(Task0 task) noexcept = 0;
+
+  /// Looks at `source` while it spins and once per turn, until remove_poll_source(). False if this
+  /// shard does not spin, or looks at as many as it can: then the source has to wake it for
+  /// everything. On the shard's thread only, as is removing, which may happen within take().
+  virtual bool add_poll_source(PollSource& source) {
+    static_cast<void>(source);
+    return false;
+  }
+  virtual void remove_poll_source(PollSource& source) noexcept { static_cast<void>(source); }
 };
 
 class Files;
