@@ -6,6 +6,7 @@
 #include <velo/transport/framing.hpp>
 #include <velo/transport/transport.hpp>
 
+#include <cerrno>
 #include <system_error>
 #include <utility>
 
@@ -22,6 +23,10 @@ constexpr std::uint32_t burst_frames_min = 16;
 constexpr int last_turns_max = 16;
 
 static Error lost(const std::string& remote, int system_error) {
+  // What was received cannot be what anybody sent: shared memory in disorder.
+  if (system_error == EBADMSG) {
+    return make_error(Errc::malformed_frame, remote + " broke the stream");
+  }
   return make_error(Errc::connection_lost,
                     remote + ": " + std::generic_category().message(system_error));
 }

@@ -65,7 +65,7 @@ Result<void> StreamTransport::start(const TransportContext& context) {
   };
   Shard& shard = world.shard(0);
   Result<std::unique_ptr<Listener>> listener =
-      world.network().listen(shard, listening.endpoint, listening.options, std::move(on_accept));
+      open_listener(world, shard, listening, std::move(on_accept));
   if (!listener) return listener.error();
   Result<Bytes> entry = advertise(world, (*listener)->local());
   if (!entry) {
@@ -94,7 +94,19 @@ std::unique_ptr<Dial> StreamTransport::connect(Shard& shard, ByteSpan entry, Con
         done(StreamConnection::create(std::move(environment), std::move(*stream)));
       };
   return std::make_unique<stream_transport_detail::StreamDial>(
-      world_->network().connect(shard, *endpoint, connect_options(), std::move(on_connected)));
+      open_stream(*world_, shard, *endpoint, std::move(on_connected)));
+}
+
+Result<std::unique_ptr<Listener>> StreamTransport::open_listener(World& world, Shard& shard,
+                                                                 const Listening& listening,
+                                                                 StreamHandler on_accept) {
+  return world.network().listen(shard, listening.endpoint, listening.options, std::move(on_accept));
+}
+
+std::unique_ptr<Connecting> StreamTransport::open_stream(World& world, Shard& shard,
+                                                         const Endpoint& remote,
+                                                         StreamHandler done) const {
+  return world.network().connect(shard, remote, connect_options(), std::move(done));
 }
 
 void StreamTransport::stop() noexcept {

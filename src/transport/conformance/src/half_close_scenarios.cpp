@@ -17,6 +17,7 @@
 #include <algorithm>
 #include <array>
 #include <cstring>
+#include <optional>
 #include <string>
 #include <string_view>
 
@@ -89,7 +90,9 @@ static void a_peer_that_ends_its_direction_is_answered(Stage& stage) {
       connection.send({FrameType::response, frame.header(), frame.payload()});
     };
   };
-  const Socket peer(stage.kit().raw_endpoint(stage.entry()).value());
+  const std::optional<Endpoint> endpoint = stage.kit().raw_endpoint(stage.entry());
+  if (!endpoint) GTEST_SKIP() << "no socket carries its bytes";
+  const Socket peer(*endpoint);
   std::string asked;
   std::string answered;
   constexpr int count = 20;
@@ -106,7 +109,9 @@ static void a_peer_that_ends_its_direction_is_answered(Stage& stage) {
 }
 
 static void a_peer_that_ends_its_direction_within_a_frame_is_let_go(Stage& stage) {
-  const Socket peer(stage.kit().raw_endpoint(stage.entry()).value());
+  const std::optional<Endpoint> endpoint = stage.kit().raw_endpoint(stage.entry());
+  if (!endpoint) GTEST_SKIP() << "no socket carries its bytes";
+  const Socket peer(*endpoint);
   const std::string whole = encoded(FrameType::message, "whole", "");
   peer.write_and_end(whole + whole.substr(0, whole.size() - 1));
   EXPECT_EQ(peer.read_all(), "");

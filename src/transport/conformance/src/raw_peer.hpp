@@ -6,6 +6,7 @@
 
 #include <velo/base/network.hpp>
 #include <velo/transport/conformance/driver.hpp>
+#include <velo/transport/conformance/suite.hpp>
 
 #include <sys/uio.h>
 
@@ -21,17 +22,16 @@ namespace velo::transport::conformance {
 
 class RawPeer final : private StreamEvents {
  public:
-  RawPeer(Driver& driver, World& world, const Endpoint& endpoint) : driver_(driver) {
+  RawPeer(Driver& driver, Kit& kit, World& world, ByteSpan entry) : driver_(driver) {
     Shard& shard = world.shard(0);
-    connecting_ = world.network().connect(shard, endpoint, ConnectOptions(),
-                                          [this](Result<std::unique_ptr<ByteStream>> stream) {
-                                            {
-                                              const std::lock_guard lock(driver_.mutex());
-                                              if (stream) stream_ = std::move(*stream);
-                                              answered_ = true;
-                                            }
-                                            driver_.notify();
-                                          });
+    connecting_ = kit.connect_raw(world, entry, [this](Result<std::unique_ptr<ByteStream>> stream) {
+      {
+        const std::lock_guard lock(driver_.mutex());
+        if (stream) stream_ = std::move(*stream);
+        answered_ = true;
+      }
+      driver_.notify();
+    });
     driver_.wait([this] { return answered_; });
     driver_.run_on(shard, [this] { connecting_.reset(); });
   }

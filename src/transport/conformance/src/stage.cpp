@@ -137,9 +137,7 @@ Stage::Ends Stage::connect() {
 }
 
 std::unique_ptr<RawPeer> Stage::connect_raw() {
-  const std::optional<Endpoint> endpoint = kit_->raw_endpoint(entry_);
-  EXPECT_TRUE(endpoint.has_value());
-  auto peer = std::make_unique<RawPeer>(*driver_, world(1), *endpoint);
+  auto peer = std::make_unique<RawPeer>(*driver_, *kit_, world(1), entry_);
   EXPECT_TRUE(peer->connected());
   return peer;
 }

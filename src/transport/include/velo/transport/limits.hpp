@@ -54,4 +54,14 @@ constexpr std::size_t handshake_bytes_max = std::size_t{64} << 10;
 /// Time for the other end to prove who it is. Policy: then the connection is closed and counted.
 constexpr Duration handshake_time_max = std::chrono::seconds(5);
 
+/// One direction of a connection over shared memory. Policy: who writes waits for room; a longer
+/// frame passes in parts.
+constexpr std::size_t shm_ring_bytes_default = std::size_t{256} << 10;
+/// The shortest ring. Policy: with less, a transport does not start, and a region that a peer
+/// offers is refused.
+constexpr std::size_t shm_ring_bytes_min = std::size_t{4} << 10;
+/// The longest ring. Policy: with more, a transport does not start, and a region that a peer offers
+/// is refused.
+constexpr std::size_t shm_ring_bytes_max = std::size_t{16} << 20;
+
 }  // namespace velo::transport::limits

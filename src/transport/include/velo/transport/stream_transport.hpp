@@ -54,6 +54,12 @@ class StreamTransport : public Transport {
   /// Which address of the entry to connect to. Any thread, after start().
   virtual Result<Endpoint> choose(World& world, ByteSpan entry) const = 0;
   virtual ConnectOptions connect_options() const = 0;
+  /// Where streams come from: the World's, unless the backend has its own.
+  virtual Result<std::unique_ptr<Listener>> open_listener(World& world, Shard& shard,
+                                                          const Listening& listening,
+                                                          StreamHandler on_accept);
+  virtual std::unique_ptr<Connecting> open_stream(World& world, Shard& shard,
+                                                  const Endpoint& remote, StreamHandler done) const;
 
  private:
   const std::shared_ptr<StreamEnvironment> environment_;

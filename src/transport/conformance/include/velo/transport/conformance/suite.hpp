@@ -17,6 +17,7 @@
 #include <memory>
 #include <optional>
 #include <string>
+#include <utility>
 
 namespace velo::transport::conformance {
 
@@ -30,6 +31,12 @@ class Kit {
   virtual std::optional<Endpoint> raw_endpoint(ByteSpan entry) {
     static_cast<void>(entry);
     return std::nullopt;
+  }
+  /// Connects such a peer; to raw_endpoint(), unless the backend's streams come about another way.
+  virtual std::unique_ptr<Connecting> connect_raw(World& world, ByteSpan entry,
+                                                  StreamHandler done) {
+    return world.network().connect(world.shard(0), raw_endpoint(entry).value(), ConnectOptions(),
+                                   std::move(done));
   }
 };
 

@@ -1,0 +1,187 @@
+// SPDX-License-Identifier: Apache-2.0
+// The conformance suite over shared memory, and what is particular to its addresses.
+
+#include <velo/transport/backends/shm.hpp>
+
+#include <velo/base/shared_memory.hpp>
+#include <velo/runtime/real_world.hpp>
+#include <velo/transport/conformance/sim_driver.hpp>
+#include <velo/transport/conformance/suite.hpp>
+
+#include <gtest/gtest.h>
+
+#include <sys/stat.h>
+
+#include <filesystem>
+#include <memory>
+#include <string>
+#include <utility>
+
+#include "shm_stream.hpp"
+#include "shm_testing.hpp"
+
+namespace velo::transport {
+namespace shm_test {
+
+using shm_testing::Folder;
+
+static std::string path_of(ByteSpan entry) {
+  const std::string text(as_text(entry));
+  return text.substr(text.find('/', std::string("shm://").size()));
+}
+
+class ShmKit final : public conformance::Kit {
+ public:
+  std::unique_ptr<Transport> make(std::size_t /*side*/) override {
+    ShmOptions options;
+    options.folder = folder_.path();
+    options.ring_bytes = ring_bytes_;
+    return make_shm(std::move(options));
+  }
+  std::unique_ptr<Connecting> connect_raw(World& world, ByteSpan entry,
+                                          StreamHandler done) override {
+    return world.network().connect_shared_memory(
+        world.shard(0), Endpoint::unix_socket(path_of(entry)), SharedMemoryOptions(),
+        [done = std::move(done)](Result<std::unique_ptr<SharedMemoryLink>> link) mutable {
+          if (!link) return done(link.error());
+          done(ShmStream::over(std::move(*link)));
+        });
+  }
+
+ protected:
+  explicit ShmKit(std::size_t ring_bytes) : ring_bytes_(ring_bytes) {}
+
+ private:
+  friend std::unique_ptr<conformance::Kit> make_kit();
+  friend std::unique_ptr<conformance::Kit> make_narrow_kit();
+  const std::size_t ring_bytes_;
+  Folder folder_;
+};
+
+std::unique_ptr<conformance::Kit> make_kit() {
+  return std::unique_ptr<conformance::Kit>(new ShmKit(limits::shm_ring_bytes_default));
+}
+/// Rings that are full all the time.
+std::unique_ptr<conformance::Kit> make_narrow_kit() {
+  return std::unique_ptr<conformance::Kit>(new ShmKit(limits::shm_ring_bytes_min));
+}
+
+static const bool real =
+    conformance::register_suite("ShmReal", conformance::make_real_driver, make_kit, true);
+static const bool simulated = conformance::register_suite(
+    "ShmSim", [] { return conformance::make_sim_driver(13); }, make_kit, true);
+static const bool narrow =
+    conformance::register_suite("ShmNarrow", conformance::make_real_driver, make_narrow_kit, true);
+
+class Refuse final : public AcceptHandler {
+ public:
+  void on_accepted(ConnectionPtr) override {}
+};
+
+class ShmTest : public testing::Test {
+ protected:
+  std::unique_ptr<Transport> start(ShmOptions options) {
+    auto transport = make_shm(std::move(options));
+    const InstanceId self = InstanceId::random(world_->random());
+    const Result<void> started = transport->start(
+        TransportContext(*world_, self, refuse_, std::make_shared<MemoryBudget>()));
+    error_ = started ? std::nullopt : std::optional<Error>(started.error());
+    return transport;
+  }
+
+  std::unique_ptr<runtime::RealWorld> world_ = std::move(runtime::RealWorld::create()).value();
+  Refuse refuse_;
+  Folder folder_;
+  std::optional<Error> error_;
+};
+
+}  // namespace shm_test
+
+using namespace shm_test;  // NOLINT(google-build-using-namespace)
+
+TEST_F(ShmTest, ItsEntryNamesTheHostAndThePathAndTheSocketIsPrivate) {
+  ShmOptions options;
+  options.path = folder_.path() + "/node.shm";
+  const auto transport = start(options);
+  ASSERT_FALSE(error_) << error_->to_string();
+  const std::string identity = world_->network().unix_socket_identity(options.path);
+  ASSERT_FALSE(identity.empty());
+  EXPECT_EQ(transport->address_entry().text(), "shm://" + identity + options.path);
+  struct stat status{};
+  ASSERT_EQ(::stat(options.path.c_str(), &status), 0);
+  EXPECT_EQ(status.st_mode & 0777U, 0600U);
+  EXPECT_TRUE(transport->check_entry(transport->address_entry()));
+  transport->stop();
+  EXPECT_FALSE(std::filesystem::exists(options.path));
+}
+
+TEST_F(ShmTest, AnAbstractNameIsReachableFromItsEntry) {
+  ShmOptions options;
+  options.path = "@velo-shm-test-" + std::to_string(::getpid());
+  const auto transport = start(options);
+  ASSERT_FALSE(error_) << error_->to_string();
+  EXPECT_TRUE(transport->check_entry(transport->address_entry()));
+  transport->stop();
+}
+
+TEST_F(ShmTest, AnEntryOfAnotherHostOrContainerHasNoEndpoint) {
+  ShmOptions options;
+  options.path = folder_.path() + "/node.shm";
+  const auto transport = start(options);
+  ASSERT_FALSE(error_) << error_->to_string();
+  const std::string identity = world_->network().unix_socket_identity(options.path);
+  // Another boot, another file of the same name, and a file that is not there.
+  const std::string other_boot = std::string(32, '0') + identity.substr(identity.find('-'));
+  const std::string other_file = identity.substr(0, identity.rfind('-')) + "-1";
+  for (const std::string& entry :
+       {"shm://" + other_boot + options.path, "shm://" + other_file + options.path,
+        "shm://" + identity + folder_.path() + "/nobody.shm"}) {
+    const Result<void> checked = transport->check_entry(as_bytes(entry));
+    ASSERT_FALSE(checked) << entry;
+    EXPECT_TRUE(checked.error().is(Errc::no_endpoint)) << checked.error().to_string();
+  }
+  transport->stop();
+}
+
+TEST_F(ShmTest, RefusesEntriesThatNameNoHostOrNoPath) {
+  ShmOptions options;
+  options.listen = false;
+  const auto transport = start(options);
+  ASSERT_FALSE(error_) << error_->to_string();
+  EXPECT_TRUE(transport->address_entry().empty());
+  for (const std::string& entry :
+       {std::string("shm://"), std::string("shm:///tmp/x"), std::string("shm://host"),
+        std::string("shm://host/"), std::string("uds://host/x"),
+        "shm://host/" + std::string(101, 'x'), std::string("shm://host/a\0b", 14)}) {
+    const Result<void> checked = transport->check_entry(as_bytes(entry));
+    ASSERT_FALSE(checked) << entry;
+    EXPECT_TRUE(checked.error().is(Errc::invalid_address)) << checked.error().to_string();
+  }
+  transport->stop();
+}
+
+TEST_F(ShmTest, RefusesPathsAndRingsThatCannotBe) {
+  ShmOptions none;
+  start(none);
+  ASSERT_TRUE(error_);
+  EXPECT_TRUE(error_->is(velo::Errc::invalid_argument)) << error_->to_string();
+  for (const std::string& path : {folder_.path() + "/" + std::string(120, 'x'),
+                                  std::string("relative"), std::string("/@x")}) {
+    ShmOptions options;
+    options.path = path;
+    start(options);
+    ASSERT_TRUE(error_) << path;
+    EXPECT_TRUE(error_->is(velo::Errc::invalid_argument)) << error_->to_string();
+  }
+  for (const std::size_t ring :
+       {std::size_t{0}, std::size_t{5000}, std::size_t{2048}, std::size_t{32} << 20}) {
+    ShmOptions options;
+    options.path = folder_.path() + "/node.shm";
+    options.ring_bytes = ring;
+    start(options);
+    ASSERT_TRUE(error_) << ring;
+    EXPECT_TRUE(error_->is(velo::Errc::invalid_argument)) << error_->to_string();
+  }
+}
+
+}  // namespace velo::transport
