@@ -19,19 +19,30 @@ function(velo_room)
     ${arg_DEPS} ${arg_PUBLIC_DEPS} ${arg_PRIVATE_DEPS})
 endfunction()
 
-# velo_backend(ROOM transport NAME tcp [DEPS ...] [PRIVATE_DEPS ...] [TEST_DEPS ...])
+# velo_backend(ROOM transport NAME tcp [DEPS ...] [PRIVATE_DEPS ...] [TEST_DEPS ...] [COMPONENT PKG_CONFIG module ...])
 #   The same for src/ROOM/backends/NAME: target velo_ROOM_NAME (velo::ROOM_NAME), sources in src/ or
-#   beside the CMakeLists.txt, headers <velo/ROOM/backends/NAME.hpp>. Links velo::ROOM by itself.
+#   beside the CMakeLists.txt, headers <velo/ROOM/backends/NAME.hpp>. Links velo::ROOM by itself. COMPONENT: what it
+#   needs is too heavy for everybody's library: it is installed as libvelo_NAME, found as component NAME, and linked by
+#   who asks for it; PKG_CONFIG: the modules that it links.
 function(velo_backend)
-  cmake_parse_arguments(PARSE_ARGV 0 arg "" "ROOM;NAME" "DEPS;PUBLIC_DEPS;PRIVATE_DEPS;TEST_DEPS")
+  cmake_parse_arguments(PARSE_ARGV 0 arg "COMPONENT" "ROOM;NAME" "DEPS;PUBLIC_DEPS;PRIVATE_DEPS;TEST_DEPS;PKG_CONFIG")
   velo_detail_reject_unknown(velo_backend "${arg_UNPARSED_ARGUMENTS}")
   set(sources "${CMAKE_CURRENT_SOURCE_DIR}")
   if(IS_DIRECTORY "${sources}/src")
     string(APPEND sources "/src")
   endif()
+  set(library velo)
+  if(arg_COMPONENT)
+    set(library ${arg_NAME})
+    find_package(PkgConfig REQUIRED)
+    pkg_check_modules(velo_${arg_NAME} REQUIRED IMPORTED_TARGET GLOBAL ${arg_PKG_CONFIG})
+    list(APPEND arg_PRIVATE_DEPS PkgConfig::velo_${arg_NAME})
+    set_property(GLOBAL APPEND PROPERTY velo_component_libraries ${arg_NAME})
+    set_property(GLOBAL PROPERTY velo_${arg_NAME}_pkg_config ${arg_PKG_CONFIG})
+  endif()
   velo_detail_library("${arg_ROOM}_${arg_NAME}" "${sources}" "${CMAKE_CURRENT_SOURCE_DIR}/include"
     "velo::${arg_ROOM};${arg_DEPS};${arg_PUBLIC_DEPS}" "${arg_PRIVATE_DEPS}" "${arg_TEST_DEPS}")
-  velo_detail_ship(velo velo_${arg_ROOM}_${arg_NAME} "${CMAKE_CURRENT_SOURCE_DIR}/include"
+  velo_detail_ship(${library} velo_${arg_ROOM}_${arg_NAME} "${CMAKE_CURRENT_SOURCE_DIR}/include"
     ${arg_DEPS} ${arg_PUBLIC_DEPS} ${arg_PRIVATE_DEPS})
 endfunction()
 

@@ -7,7 +7,7 @@
 #include <velo/transport/framing.hpp>
 #include <velo/transport/limits.hpp>
 
-#include "frame_reader.hpp"
+#include <velo/transport/frame_reader.hpp>
 
 #include <algorithm>
 #include <cstddef>

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // What a reader does with an incomplete frame.
 
-#include "frame_reader.hpp"
+#include <velo/transport/frame_reader.hpp>
 
 #include <algorithm>
 

@@ -2,7 +2,7 @@
 // Reassembly: whatever the fragmentation, the same frames come out, and little is kept between
 // turns.
 
-#include "frame_reader.hpp"
+#include <velo/transport/frame_reader.hpp>
 
 #include <gtest/gtest.h>
 

@@ -27,7 +27,7 @@
 // Threading: as Connection says. Members below are marked by what guards them.
 #pragma once
 
-#include "frame_reader.hpp"
+#include <velo/transport/frame_reader.hpp>
 #include "out_queue.hpp"
 #include "side_queue.hpp"
 #include "stream_environment.hpp"

@@ -171,6 +171,9 @@ struct DatagramOptions {
   /// Several sockets, of several processes, on one port, when all of them say so: each hears what
   /// is sent to its groups, and the one opened last what is sent to the host's own address.
   bool share_port = false;
+  /// A datagram that is too large for the way is dropped, not cut: who looks for the largest size
+  /// that passes must not be deceived.
+  bool never_fragment = false;
   /// Groups to join (numeric multicast addresses), on the interface with `interface_address`; on
   /// all that are up and can multicast when that is empty. Only these groups are heard, though
   /// other sockets of the host have joined more.

@@ -17,6 +17,10 @@
 #include <string_view>
 #include <vector>
 
+namespace velo {
+class Random;
+}
+
 namespace velo::crypto {
 
 /// What a certificate may be used for. `peer` is what velo's own authority issues: client and
@@ -28,8 +32,8 @@ struct CertificateHandle;
 class Certificate {
  public:
   Certificate() noexcept = default;
-  /// One DER certificate of at most limits::certificate_bytes_max. Errc::malformed,
-  /// unsupported_key.
+  /// One DER certificate of at most limits::certificate_bytes_max, with at most limits::names_max
+  /// names. Errc::malformed, unsupported_key.
   static Result<Certificate> from_der(ByteSpan der);
   static Result<Certificate> from_pem(std::string_view pem);
   /// One or more, in their order; at most limits::chain_length_max.
@@ -77,11 +81,15 @@ struct IssueOptions {
   WallTime not_before;  ///< five minutes earlier is written, for clocks that differ
   Duration lifetime = std::chrono::hours(24 * 90);
 
+  /// Draws the serial number; null: the system's randomness, so not in simulation.
+  Random* random = nullptr;
+
   IssueOptions() = default;
 };
 
-/// Signed by `issuer_key`, whose certificate is `issuer`; itself if that is null. The serial number
-/// is random. Errc::wrong_purpose if the issuer is no authority.
+/// Signed by `issuer_key`, whose certificate is `issuer`; itself if that is null, and then
+/// `subject` is the issuer's own key. The serial number is random. Errc::wrong_purpose if the
+/// issuer is no authority, or none that may have another below it; velo::Errc::invalid_argument.
 Result<Certificate> issue(const PrivateKey& issuer_key, const Certificate* issuer,
                           const PublicKey& subject, const IssueOptions& options);
 
@@ -91,11 +99,20 @@ struct RevocationListHandle;
 class RevocationList {
  public:
   RevocationList() noexcept = default;
+  /// One DER list of at most limits::file_bytes_max and limits::revoked_max entries; lists of
+  /// changes and lists for others are not understood. Errc::malformed.
   static Result<RevocationList> from_der(ByteSpan der);
   static Result<RevocationList> from_pem(std::string_view pem);
+  bool valid() const noexcept { return handle_ != nullptr; }
   const Bytes& der() const noexcept { return der_; }
   std::string to_pem() const;
   std::vector<std::string> serials() const;
+  /// `serial` as Certificate::serial() writes it.
+  bool revokes(std::string_view serial) const;
+  std::string issuer_common_name() const;
+  /// By an authority of that name, with that key, that may sign lists. Errc::bad_signature.
+  Result<void> verify(const Certificate& issuer) const;
+  /// 0 if it has none, or one that 64 bits do not hold.
   std::uint64_t number() const;
   WallTime this_update() const;
   WallTime next_update() const;
@@ -115,6 +132,7 @@ struct RevocationOptions {
   RevocationOptions() = default;
 };
 
+/// Errc::wrong_purpose if the issuer is no authority; velo::Errc::invalid_argument.
 Result<RevocationList> revoke(const PrivateKey& issuer_key, const Certificate& issuer,
                               const RevocationOptions& options);
 

@@ -75,6 +75,8 @@ class PrivateKey {
   void* native() const noexcept;
 
  private:
+  static Result<PrivateKey> adopt(std::shared_ptr<KeyHandle> handle);
+
   std::shared_ptr<const KeyHandle> handle_;
   PublicKey public_key_;
 };

@@ -7,13 +7,27 @@
 
 namespace velo::crypto::limits {
 
+/// One key, public or private, in DER. Policy: a larger one is Errc::malformed, unread.
+constexpr std::size_t key_bytes_max = 1024;
 /// One certificate. Policy: a larger one is Errc::malformed, unread.
 constexpr std::size_t certificate_bytes_max = std::size_t{16} << 10;
+/// Names of one certificate. Policy: one with more is Errc::malformed; issue() answers
+/// velo::Errc::invalid_argument.
+constexpr std::size_t names_max = 128;
+/// One name of a certificate. Policy: as with names_max.
+constexpr std::size_t name_bytes_max = 1024;
+/// A common name that issue() writes (RFC 5280's bound). Policy: a longer one is
+/// velo::Errc::invalid_argument.
+constexpr std::size_t common_name_bytes_max = 64;
 /// Certificates that a peer may send, or a file of a chain may hold. Policy: more are
 /// Errc::malformed.
 constexpr std::size_t chain_length_max = 8;
 /// Authorities that a store may trust. Policy: more are velo::Errc::invalid_argument.
 constexpr std::size_t authorities_max = 256;
+/// Revocation lists that a store may hold. Policy: more are velo::Errc::invalid_argument.
+constexpr std::size_t revocation_lists_max = 256;
+/// Nodes that a store may pin, and that it may deny. Policy: more are velo::Errc::invalid_argument.
+constexpr std::size_t node_list_max = 65'536;
 /// Certificates on one revocation list. Policy: more are Errc::malformed.
 constexpr std::size_t revoked_max = 65'536;
 /// One file of an identity store, one revocation list. Policy: a larger one is not read.

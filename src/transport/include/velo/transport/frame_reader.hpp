@@ -97,6 +97,9 @@ class FrameReader {
     used_ = 0;
   }
 
+  /// Nothing of a frame is held, so what comes next begins one.
+  bool idle() const noexcept { return used_ == 0 && !block_ && !skip_ && saved_.empty(); }
+
   /// Bytes of a partial frame held between turns.
   std::size_t held_bytes() const noexcept {
     return saved_.capacity() + (block_ ? block_->capacity() : 0) +
