@@ -114,14 +114,15 @@ TEST_F(SharedDiscovery, Filesystem) {
   const auto shared = in_folder("cluster");
   share(*shared, 5);
   in_eight_threads([&](int thread) {
-    discovery::FilesystemEntry entry;
+    discovery::PeerEntry entry;
     entry.cluster = "cluster";
     entry.announcement = static_cast<std::uint64_t>(thread);
-    entry.peer = peers_.at(static_cast<std::size_t>(thread));
+    entry.info = peers_.at(static_cast<std::size_t>(thread));
     const std::string written = discovery::encode_filesystem_entry(entry);
-    EXPECT_EQ(discovery::decode_filesystem_entry(as_bytes(written)).value(), entry);
-    const auto cut =
-        discovery::decode_filesystem_entry(as_bytes(written).first(written.size() / 2));
+    EXPECT_EQ(discovery::decode_filesystem_entry<discovery::PeerSubject>(as_bytes(written)).value(),
+              entry);
+    const auto cut = discovery::decode_filesystem_entry<discovery::PeerSubject>(
+        as_bytes(written).first(written.size() / 2));
     ASSERT_FALSE(cut);
     EXPECT_TRUE(cut.error().is(discovery::Errc::malformed_entry)) << cut.error().to_string();
   });

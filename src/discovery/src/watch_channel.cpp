@@ -11,7 +11,8 @@
 
 namespace velo::discovery {
 
-bool WatchChannel::add(const std::shared_ptr<WatchChannel>& channel, Change change) {
+template <class Subject>
+bool WatchChannel<Subject>::add(const std::shared_ptr<WatchChannel>& channel, Change change) {
   {
     const std::lock_guard lock(channel->mutex_);
     if (channel->closed_) return true;
@@ -23,14 +24,16 @@ bool WatchChannel::add(const std::shared_ptr<WatchChannel>& channel, Change chan
   return true;
 }
 
-void WatchChannel::restart(const std::shared_ptr<WatchChannel>& channel, Change change) {
+template <class Subject>
+void WatchChannel<Subject>::restart(const std::shared_ptr<WatchChannel>& channel, Change change) {
   {
     const std::lock_guard lock(channel->mutex_);
     if (channel->closed_) return;
     const bool snapshot_waits =
-        !channel->pending_.empty() && channel->pending_.front()->kind == PeerChange::Kind::snapshot;
-    if (snapshot_waits && change->kind != PeerChange::Kind::snapshot) {
-      change = std::make_shared<const PeerChange>(PeerChange::Kind::snapshot, change->peers);
+        !channel->pending_.empty() && channel->pending_.front()->kind == ChangeKind::snapshot;
+    if (snapshot_waits && change->kind != ChangeKind::snapshot) {
+      change = std::make_shared<const typename Subject::Change>(ChangeKind::snapshot,
+                                                                Subject::items(*change));
     }
     channel->pending_.clear();
     channel->pending_.push_back(std::move(change));
@@ -39,7 +42,8 @@ void WatchChannel::restart(const std::shared_ptr<WatchChannel>& channel, Change 
   schedule(channel);
 }
 
-void WatchChannel::schedule(const std::shared_ptr<WatchChannel>& channel) {
+template <class Subject>
+void WatchChannel<Subject>::schedule(const std::shared_ptr<WatchChannel>& channel) {
   // An executor of several threads runs posted tasks side by side, so at most one delivery is
   // posted at a time; and it delivers one change, so that a busy watcher shares its executor.
   post(channel->executor_, [channel] {
@@ -53,8 +57,9 @@ void WatchChannel::schedule(const std::shared_ptr<WatchChannel>& channel) {
   });
 }
 
-void WatchChannel::deliver() {
-  PeerWatcher watcher;
+template <class Subject>
+void WatchChannel<Subject>::deliver() {
+  Watcher watcher;
   Change change;
   {
     const std::lock_guard lock(mutex_);
@@ -77,7 +82,9 @@ void WatchChannel::deliver() {
   returned_.notify_all();
 }
 
-void WatchChannel::call(PeerWatcher& watcher, const PeerChange& change) noexcept {
+template <class Subject>
+void WatchChannel<Subject>::call(Watcher& watcher,
+                                 const typename Subject::Change& change) noexcept {
   try {
     watcher(change);
   } catch (const std::exception& exception) {
@@ -87,8 +94,9 @@ void WatchChannel::call(PeerWatcher& watcher, const PeerChange& change) noexcept
   }
 }
 
-void WatchChannel::close() noexcept {
-  PeerWatcher watcher;
+template <class Subject>
+void WatchChannel<Subject>::close() noexcept {
+  Watcher watcher;
   std::unique_lock lock(mutex_);
   closed_ = true;
   pending_.clear();
@@ -98,5 +106,8 @@ void WatchChannel::close() noexcept {
   }
   lock.unlock();
 }
+
+template class WatchChannel<PeerSubject>;
+template class WatchChannel<ServiceSubject>;
 
 }  // namespace velo::discovery

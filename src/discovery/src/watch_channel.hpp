@@ -5,7 +5,7 @@
 // Threading: any thread; the watcher is called on its executor, one call at a time.
 #pragma once
 
-#include <velo/discovery/discovery.hpp>
+#include <velo/discovery/subject.hpp>
 
 #include <condition_variable>
 #include <deque>
@@ -15,11 +15,13 @@
 
 namespace velo::discovery {
 
+template <class Subject>
 class WatchChannel {
  public:
-  using Change = std::shared_ptr<const PeerChange>;
+  using Change = std::shared_ptr<const typename Subject::Change>;
+  using Watcher = typename Subject::Watcher;
 
-  WatchChannel(Executor& executor, PeerWatcher watcher)
+  WatchChannel(Executor& executor, Watcher watcher)
       : executor_(executor), watcher_(std::move(watcher)) {}
 
   /// False, and nothing is queued, when limits::watcher_pending_max changes wait already.
@@ -27,22 +29,25 @@ class WatchChannel {
   /// Drops what waits and queues `change`, a snapshot or resync, alone; as the snapshot if the
   /// watcher has not had its own.
   static void restart(const std::shared_ptr<WatchChannel>& channel, Change change);
-  /// No further call starts; see PeerFeed::watch for a call that is running.
+  /// No further call starts; see Feed::watch for a call that is running.
   void close() noexcept;
 
  private:
   static void schedule(const std::shared_ptr<WatchChannel>& channel);
   void deliver();
-  void call(PeerWatcher& watcher, const PeerChange& change) noexcept;
+  void call(Watcher& watcher, const typename Subject::Change& change) noexcept;
 
   Executor& executor_;
   std::mutex mutex_;
   std::condition_variable returned_;
-  PeerWatcher watcher_;
+  Watcher watcher_;
   std::deque<Change> pending_;
   bool scheduled_ = false;
   bool closed_ = false;
   std::thread::id caller_;  ///< the thread inside the watcher; none when default
 };
+
+extern template class WatchChannel<PeerSubject>;
+extern template class WatchChannel<ServiceSubject>;
 
 }  // namespace velo::discovery

@@ -80,7 +80,7 @@ Result<std::shared_ptr<PeerDiscovery>> VeloBuilder::Parts::make_discovery(World&
     return make_error(Errc::invalid_argument, "too many discoveries for one directory");
   }
   return std::shared_ptr<PeerDiscovery>(
-      std::make_shared<discovery::Directory>(in.pool(), std::move(sources)));
+      std::make_shared<discovery::Directory>(in, std::move(sources)));
 }
 
 VeloBuilder::VeloBuilder() : parts_(std::make_unique<Parts>()) {}

@@ -5,7 +5,9 @@
 #pragma once
 
 #include <velo/discovery/conformance.hpp>
+#include <velo/discovery/subject.hpp>
 
+#include <algorithm>
 #include <chrono>
 #include <map>
 #include <mutex>
@@ -75,26 +77,72 @@ void run_announcer_process(const Backend& backend, const std::vector<PeerInfo>& 
 PeerInfo make_peer(World& world, std::string_view address);
 
 /// What one watch has said.
-class Record {
+template <class Subject>
+class RecordOf {
  public:
-  PeerWatcher watcher();
+  using Info = typename Subject::Info;
+  using Change = typename Subject::Change;
+  using View = std::map<InstanceId, Info>;
 
-  std::size_t calls() const;
-  std::size_t snapshots() const;
-  bool overlapped() const;
-  std::vector<PeerChange> changes() const;
-  /// The set of peers that the changes add up to.
-  std::map<InstanceId, PeerInfo> view() const;
+  typename Subject::Watcher watcher() {
+    return [shared = shared_](const Change& change) { shared->take(change); };
+  }
+
+  std::size_t calls() const {
+    return read([](const Shared& s) { return s.changes.size(); });
+  }
+  std::size_t snapshots() const {
+    return read([](const Shared& s) {
+      return static_cast<std::size_t>(
+          std::ranges::count(s.changes, ChangeKind::snapshot, &Change::kind));
+    });
+  }
+  bool overlapped() const {
+    return read([](const Shared& s) { return s.overlapped; });
+  }
+  std::vector<Change> changes() const {
+    return read([](const Shared& s) { return s.changes; });
+  }
+  /// The rows that the changes add up to.
+  View view() const {
+    return read([](const Shared& s) { return s.view; });
+  }
 
  private:
   struct Shared {
     mutable std::mutex mutex;
-    std::vector<PeerChange> changes;
-    std::map<InstanceId, PeerInfo> view;
+    std::vector<Change> changes;
+    View view;
     bool inside = false;
     bool overlapped = false;
+
+    void take(const Change& change) {
+      {
+        const std::lock_guard lock(mutex);
+        if (std::exchange(inside, true)) overlapped = true;
+      }
+      const std::lock_guard lock(mutex);
+      changes.push_back(change);
+      if (change.kind == ChangeKind::snapshot || change.kind == ChangeKind::resync) view.clear();
+      for (const Info& info : Subject::items(change)) {
+        if (change.kind == ChangeKind::removed) {
+          view.erase(info.instance_id);
+        } else {
+          view.insert_or_assign(info.instance_id, info);
+        }
+      }
+      inside = false;
+    }
   };
+  template <class Look>
+  auto read(Look look) const {
+    const std::lock_guard lock(shared_->mutex);
+    return look(*shared_);
+  }
   std::shared_ptr<Shared> shared_ = std::make_shared<Shared>();
 };
+
+using Record = RecordOf<PeerSubject>;
+using ServiceRecord = RecordOf<ServiceSubject>;
 
 }  // namespace velo::discovery::conformance

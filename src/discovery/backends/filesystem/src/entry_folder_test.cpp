@@ -23,8 +23,8 @@ struct EntryFolderTest : testing::Test {
   std::unique_ptr<runtime::RealWorld> world = std::move(*runtime::RealWorld::create());
   std::string base = make_base();
   std::string path = base + "/peers";
-  EntryFolder owner{*world, path, "demo"};
-  EntryFolder reader{*world, path, "demo"};
+  EntryFolder<PeerSubject> owner{*world, path, "demo"};
+  EntryFolder<PeerSubject> reader{*world, path, "demo"};
 
   ~EntryFolderTest() override {
     std::error_code ignored;
@@ -39,7 +39,7 @@ struct EntryFolderTest : testing::Test {
     return PeerInfo{InstanceId::random(world->random()), {{"tcp", Bytes::copy(address)}}};
   }
   std::string file_of(const PeerInfo& peer) const {
-    return path + '/' + filesystem_entry_name(peer.instance_id);
+    return path + '/' + filesystem_entry_name<PeerSubject>(peer.instance_id);
   }
   std::size_t files() const {
     return static_cast<std::size_t>(std::distance(std::filesystem::directory_iterator(path), {}));
@@ -66,7 +66,8 @@ TEST_F(EntryFolderTest, LookingAtOnesOwnEntryKeepsItsLock) {
   ASSERT_TRUE(held);
   for (int i = 0; i < 3; ++i) {
     EXPECT_EQ(*owner.find(peer.instance_id), peer);
-    EXPECT_EQ(*owner.find(peer.worker_id()), peer);
+    const auto wanted = [&](const InstanceId& id) { return id == peer.instance_id; };
+    EXPECT_EQ(*owner.find_if(wanted), peer);
     EXPECT_EQ(owner.list()->size(), 1U);
     ASSERT_TRUE(owner.look_after(*held));
   }
@@ -92,7 +93,8 @@ TEST_F(EntryFolderTest, OwnerWhoseLockFileWasRemovedTakesANewOne) {
   auto held = owner.hold(peer);
   ASSERT_TRUE(held);
   const std::uint64_t first = held->entry.announcement;
-  ASSERT_TRUE(std::filesystem::remove(path + '/' + filesystem_lock_name(peer.instance_id, first)));
+  ASSERT_TRUE(std::filesystem::remove(path + '/' +
+                                      filesystem_lock_name<PeerSubject>(peer.instance_id, first)));
   ASSERT_TRUE(owner.look_after(*held));
   EXPECT_NE(held->entry.announcement, first);
   EXPECT_EQ(files(), 2U);

@@ -4,79 +4,56 @@
 
 #include <velo/discovery/backends/filesystem.hpp>
 
-#include "entry_folder.hpp"
+#include "announced_folder.hpp"
 #include "strand.hpp"
 
-#include <velo/base/log.hpp>
 #include <velo/discovery/limits.hpp>
-#include <velo/discovery/peer_feed.hpp>
 
 #include <atomic>
 #include <cstdint>
-#include <map>
 #include <optional>
+#include <set>
+#include <type_traits>
 #include <utility>
 
 namespace velo::discovery {
 
 struct FilesystemDiscovery::State {
-  struct Announced {
-    HeldEntry held;
-    std::uint64_t number = 0;  ///< of the latest announce(); earlier registrations withdraw nothing
-  };
-  class Announcement;
-
   World& world;
   const FilesystemOptions options;
-  PeerFeed feed{PeerFeed::Start::unknown};
   Strand strand;
   std::atomic<bool> closed{false};
   std::atomic<bool> tick_waits{false};
 
-  // On the strand only.
-  EntryFolder folder;
-  std::map<InstanceId, Announced> announced;
-  std::uint64_t last_number = 0;
+  // On the strand only, but for their feeds.
+  AnnouncedFolder<PeerSubject> peers;
+  AnnouncedFolder<ServiceSubject> services;
   TimePoint verified;
-  std::optional<Error> poll_error;
 
   // On shard 0 only.
   std::weak_ptr<State> self;  ///< for the timer, whose argument owns nothing
   std::optional<Shard::TimerId> timer;
 
-  State(World& w, std::string path, std::string cluster, const FilesystemOptions& o)
-      : world(w), options(o), strand(w.pool()), folder(w, std::move(path), std::move(cluster)) {}
+  State(World& w, const std::string& path, const std::string& cluster, const FilesystemOptions& o)
+      : world(w),
+        options(o),
+        strand(w.pool()),
+        peers(w, path + "/peers", cluster),
+        services(w, path + "/services", cluster) {}
 
-  Result<std::unique_ptr<Registration>> announce(const std::shared_ptr<State>& shared,
-                                                 const PeerInfo& peer);
-  void withdraw(const InstanceId& id, std::uint64_t number);
-  void look_after_announcements();
-  void poll();
+  template <class Subject>
+  AnnouncedFolder<Subject>& part() noexcept {
+    if constexpr (std::is_same_v<Subject, PeerSubject>) {
+      return peers;
+    } else {
+      return services;
+    }
+  }
 
   static void kick(const std::shared_ptr<State>& state);
   void tick(const std::shared_ptr<State>& shared);
   void start_timer(Duration interval);
   void stop_timer() noexcept;
-};
-
-/// Withdraws on the strand, so before anything that is asked later.
-class FilesystemDiscovery::State::Announcement final : public Registration {
- public:
-  Announcement(std::shared_ptr<State> state, const InstanceId& id, std::uint64_t number)
-      : state_(std::move(state)), id_(id), number_(number) {}
-  Announcement(const Announcement&) = delete;
-  ~Announcement() override {
-    Strand& queue = state_->strand;
-    queue.post([state = std::move(state_), id = id_, number = number_] {
-      state->withdraw(id, number);
-      kick(state);
-    });
-  }
-
- private:
-  std::shared_ptr<State> state_;
-  InstanceId id_;
-  std::uint64_t number_;
 };
 
 namespace filesystem_detail {
@@ -115,58 +92,30 @@ static Op<T> run(const std::shared_ptr<State>& state, Work work) {
   return op;
 }
 
+/// Announces on the strand; the registration withdraws there, so before anything asked later.
+template <class Subject, class State>
+static Op<std::unique_ptr<Registration>> announce(const std::shared_ptr<State>& shared,
+                                                  const typename Subject::Info& info) {
+  using Outcome = std::unique_ptr<Registration>;
+  return run<Outcome>(shared, [info](const std::shared_ptr<State>& state) -> Result<Outcome> {
+    auto& part = state->template part<Subject>();
+    const bool first = !state->peers.holds_any() && !state->services.holds_any();
+    const Result<std::uint64_t> number = part.announce(info);
+    if (!number) return number.error();
+    if (first) state->verified = state->world.clock().now();
+    State::kick(state);
+    return make_registration([state, key = Subject::key(info), number = *number] {
+      state->strand.post([state, key, number] {
+        state->template part<Subject>().withdraw(key, number);
+        State::kick(state);
+      });
+    });
+  });
+}
+
 }  // namespace filesystem_detail
 
-// ---- announcements, on the strand ----
-
-Result<std::unique_ptr<Registration>> FilesystemDiscovery::State::announce(
-    const std::shared_ptr<State>& shared, const PeerInfo& peer) {
-  const auto found = announced.find(peer.instance_id);
-  if (found != announced.end()) {
-    if (Result<void> done = folder.rewrite(found->second.held, peer); !done) {
-      return std::move(done).error();
-    }
-    found->second.number = ++last_number;
-  } else {
-    Result<HeldEntry> held = folder.hold(peer);
-    if (!held) return std::move(held).error();
-    if (announced.empty()) verified = world.clock().now();
-    announced.emplace(peer.instance_id, Announced{std::move(*held), ++last_number});
-  }
-  return Result<std::unique_ptr<Registration>>(
-      std::make_unique<Announcement>(shared, peer.instance_id, last_number));
-}
-
-void FilesystemDiscovery::State::withdraw(const InstanceId& id, std::uint64_t number) {
-  const auto found = announced.find(id);
-  if (found == announced.end() || found->second.number != number) return;
-  folder.withdraw(std::move(found->second.held));
-  announced.erase(found);
-}
-
-void FilesystemDiscovery::State::look_after_announcements() {
-  verified = world.clock().now();
-  for (auto& [id, announcement] : announced) {
-    if (Result<void> done = folder.look_after(announcement.held); !done) {
-      VELO_LOG_WARN(discovery, "an announcement's files cannot be written",
-                    {"instance", id.to_string()}, {"error", done.error()});
-    }
-  }
-}
-
 // ---- polling ----
-
-void FilesystemDiscovery::State::poll() {
-  Result<std::vector<PeerInfo>> peers = folder.poll(options.probes_per_poll);
-  if (peers) {
-    poll_error.reset();
-    feed.apply(0, PeerChange(PeerChange::Kind::resync, std::move(*peers)));
-  } else if (!poll_error || !(*poll_error == peers.error())) {
-    VELO_LOG_WARN(discovery, "the folder of announcements cannot be read",
-                  {"error", peers.error()});
-    poll_error = peers.error();
-  }
-}
 
 /// Brings the next tick forward to now.
 void FilesystemDiscovery::State::kick(const std::shared_ptr<State>& state) {
@@ -179,16 +128,16 @@ void FilesystemDiscovery::State::kick(const std::shared_ptr<State>& state) {
 
 void FilesystemDiscovery::State::tick(const std::shared_ptr<State>& shared) {
   if (closed.load()) return;
-  const bool watched = feed.watchers() > 0;
-  if (watched) {
-    poll();
-  } else {
-    feed.mark_unknown();
+  const bool peers_watched = peers.poll(options.probes_per_poll);
+  const bool services_watched = services.poll(options.probes_per_poll);
+  const bool watched = peers_watched || services_watched;
+  const bool announced = peers.holds_any() || services.holds_any();
+  if (announced && world.clock().now() - verified >= options.verify_interval) {
+    verified = world.clock().now();
+    peers.look_after();
+    services.look_after();
   }
-  if (!announced.empty() && world.clock().now() - verified >= options.verify_interval) {
-    look_after_announcements();
-  }
-  Duration interval = announced.empty() ? Duration::max() : options.verify_interval;
+  Duration interval = announced ? options.verify_interval : Duration::max();
   if (watched) interval = std::min(interval, options.poll_interval);
   post(world.shard(0), [state = shared, interval] { state->start_timer(interval); });
 }
@@ -230,49 +179,92 @@ Result<std::unique_ptr<FilesystemDiscovery>> FilesystemDiscovery::create(
       options.probes_per_poll == 0) {
     return velo::make_error(velo::Errc::invalid_argument, "intervals and probes are above zero");
   }
-  auto state =
-      std::make_shared<State>(world, directory + '/' + cluster + "/peers", cluster, options);
+  auto state = std::make_shared<State>(world, directory + '/' + cluster, cluster, options);
   state->self = state;
   return std::unique_ptr<FilesystemDiscovery>(new FilesystemDiscovery(std::move(state)));
 }
 
 FilesystemDiscovery::~FilesystemDiscovery() {
   state_->closed.store(true);
-  state_->feed.close();
+  state_->peers.feed.close();
+  state_->services.feed.close();
   // The timer's argument is the state: this keeps it until the timer is gone.
   post(state_->world.shard(0), [state = state_] { state->stop_timer(); });
 }
 
+// ---- peers ----
+
 Op<std::unique_ptr<Registration>> FilesystemDiscovery::announce(const PeerInfo& self) {
-  using Outcome = std::unique_ptr<Registration>;
   if (!self.instance_id.valid()) {
-    return Op<Outcome>::ready(state_->world.pool(),
-                              velo::make_error(velo::Errc::invalid_argument, "no instance id"));
+    return Op<std::unique_ptr<Registration>>::ready(
+        state_->world.pool(), velo::make_error(velo::Errc::invalid_argument, "no instance id"));
   }
-  return filesystem_detail::run<Outcome>(state_, [self](const std::shared_ptr<State>& state) {
-    Result<Outcome> result = state->announce(state, self);
-    State::kick(state);
-    return result;
-  });
+  return filesystem_detail::announce<PeerSubject>(state_, self);
 }
 
 Op<PeerInfo> FilesystemDiscovery::discover_by_instance_id(const InstanceId& id) {
   return filesystem_detail::run<PeerInfo>(
-      state_, [id](const std::shared_ptr<State>& state) { return state->folder.find(id); });
+      state_, [id](const std::shared_ptr<State>& state) { return state->peers.folder.find(id); });
 }
 
 Op<PeerInfo> FilesystemDiscovery::discover_by_worker_id(WorkerId id) {
-  return filesystem_detail::run<PeerInfo>(
-      state_, [id](const std::shared_ptr<State>& state) { return state->folder.find(id); });
+  return filesystem_detail::run<PeerInfo>(state_, [id](const std::shared_ptr<State>& state) {
+    return state->peers.folder.find_if(
+        [id](const InstanceId& instance) { return instance.worker_id() == id; });
+  });
 }
 
 Op<std::vector<PeerInfo>> FilesystemDiscovery::list() {
   return filesystem_detail::run<std::vector<PeerInfo>>(
-      state_, [](const std::shared_ptr<State>& state) { return state->folder.list(); });
+      state_, [](const std::shared_ptr<State>& state) { return state->peers.folder.list(); });
 }
 
 std::unique_ptr<Registration> FilesystemDiscovery::watch(Executor& executor, PeerWatcher watcher) {
-  auto registration = state_->feed.watch(executor, std::move(watcher));
+  auto registration = state_->peers.feed.watch(executor, std::move(watcher));
+  State::kick(state_);
+  return registration;
+}
+
+// ---- services ----
+
+Op<std::unique_ptr<Registration>> FilesystemDiscovery::register_service(
+    const ServiceInstance& instance) {
+  if (Result<void> checked = check_service(instance); !checked) {
+    return Op<std::unique_ptr<Registration>>::ready(state_->world.pool(),
+                                                    std::move(checked).error());
+  }
+  return filesystem_detail::announce<ServiceSubject>(state_, instance);
+}
+
+Op<std::vector<std::string>> FilesystemDiscovery::list_services() {
+  using Names = std::vector<std::string>;
+  return filesystem_detail::run<Names>(state_,
+                                       [](const std::shared_ptr<State>& state) -> Result<Names> {
+                                         const auto all = state->services.folder.list();
+                                         if (!all) return all.error();
+                                         std::set<std::string> names;
+                                         for (const ServiceInstance& instance : *all)
+                                           names.insert(instance.service);
+                                         return Names(names.begin(), names.end());
+                                       });
+}
+
+Op<std::vector<ServiceInstance>> FilesystemDiscovery::instances(std::string_view service) {
+  using Instances = std::vector<ServiceInstance>;
+  return filesystem_detail::run<Instances>(
+      state_, [name = std::string(service)](const std::shared_ptr<State>& state) {
+        Result<Instances> all = state->services.folder.list();
+        if (!all) return all;
+        std::erase_if(*all, [&](const ServiceInstance& one) { return one.service != name; });
+        return all;
+      });
+}
+
+std::unique_ptr<Registration> FilesystemDiscovery::watch_service(std::string_view service,
+                                                                 Executor& executor,
+                                                                 ServiceWatcher watcher) {
+  auto registration =
+      state_->services.feed.watch(executor, std::move(watcher), std::string(service));
   State::kick(state_);
   return registration;
 }

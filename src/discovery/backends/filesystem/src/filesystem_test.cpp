@@ -125,14 +125,14 @@ TEST_F(FilesystemDiscoveryTest, IgnoresWhatIsNotAnAnnouncementAndSaysSoOnce) {
   write("x.json", "{}");
   write(broken, R"({"format":1,"clus)");
   write(InstanceId::random(sim.random()).to_string() + ".json",
-        encode_filesystem_entry(FilesystemEntry{"demo", 1, liar}));
+        encode_filesystem_entry(PeerEntry{"demo", 1, liar}));
   write(InstanceId::random(sim.random()).to_string() + ".json",
         std::string(limits::file_bytes_max + 1, ' '));
   const PeerInfo foreign = make_peer("foreign");
-  write(filesystem_entry_name(foreign.instance_id),
-        encode_filesystem_entry(FilesystemEntry{"other", 1, foreign}));
+  write(filesystem_entry_name<PeerSubject>(foreign.instance_id),
+        encode_filesystem_entry(PeerEntry{"other", 1, foreign}));
   ASSERT_TRUE(here.files().create_directories(
-      folder + filesystem_entry_name(InstanceId::random(sim.random()))));
+      folder + filesystem_entry_name<PeerSubject>(InstanceId::random(sim.random()))));
 
   const auto watching = watch();
   ASSERT_TRUE(until([&] { return calls > 0; }));
@@ -150,8 +150,8 @@ TEST_F(FilesystemDiscoveryTest, IgnoresWhatIsNotAnAnnouncementAndSaysSoOnce) {
 
 TEST_F(FilesystemDiscoveryTest, EntryWithoutAnOwnerIsRemoved) {
   const PeerInfo dead = make_peer("dead");
-  write(filesystem_entry_name(dead.instance_id),
-        encode_filesystem_entry(FilesystemEntry{"demo", 7, dead}));
+  write(filesystem_entry_name<PeerSubject>(dead.instance_id),
+        encode_filesystem_entry(PeerEntry{"demo", 7, dead}));
   EXPECT_EQ(files(), 1U);
   const auto found = wait(reader->discover_by_instance_id(dead.instance_id));
   ASSERT_FALSE(found);
@@ -177,7 +177,7 @@ TEST_F(FilesystemDiscoveryTest, FilesThatACleanerTookAreWrittenAgain) {
 TEST_F(FilesystemDiscoveryTest, BrokenFileOfALivingOwnerIsRepaired) {
   const PeerInfo peer = make_peer("a");
   const auto announced = announce(*owner, peer);
-  write(filesystem_entry_name(peer.instance_id), "rubbish");
+  write(filesystem_entry_name<PeerSubject>(peer.instance_id), "rubbish");
   EXPECT_FALSE(wait(reader->discover_by_instance_id(peer.instance_id)));
   sim.run_for(seconds(6));
   EXPECT_EQ(*wait(reader->discover_by_instance_id(peer.instance_id)), peer);
@@ -225,7 +225,7 @@ TEST_F(FilesystemDiscoveryTest, ChurnLeavesNoFiles) {
 
 TEST_F(FilesystemDiscoveryTest, LockWithoutAnEntryIsCollectedWhenItIsOld) {
   sim.run_for(minutes(2));
-  const std::string fresh = filesystem_lock_name(InstanceId::random(sim.random()), 5);
+  const std::string fresh = filesystem_lock_name<PeerSubject>(InstanceId::random(sim.random()), 5);
   write(fresh, "");
   EXPECT_TRUE(wait(reader->list()));
   EXPECT_EQ(files(), 1U);

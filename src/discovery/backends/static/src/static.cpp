@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
-// Two sources of one feed: what the program listed, and who announced itself.
+// Two sources of each feed: what the program listed, and who announced itself.
 
 #include <velo/discovery/backends/static.hpp>
 
-#include <cstdint>
-#include <map>
+#include <velo/discovery/own_rows.hpp>
+
 #include <mutex>
 
 namespace velo::discovery {
@@ -13,46 +13,59 @@ struct StaticDiscovery::Shared {
   static constexpr PeerTable::Source listed = 0;
   static constexpr PeerTable::Source announced = 1;
 
-  PeerFeed feed{PeerFeed::Start::empty, 2};
+  PeerFeed peers{PeerFeed::Start::empty, 2};
+  ServiceFeed services{ServiceFeed::Start::empty, 2};
   std::mutex mutex;
-  /// Which announcement of an instance counts: a registration that was replaced withdraws nothing.
-  std::map<InstanceId, std::uint64_t> current;
-  std::uint64_t last = 0;
+  OwnRows<PeerSubject::Key> own_peers;
+  OwnRows<ServiceSubject::Key> own_services;
 
   Result<void> put(PeerTable::Source source, const PeerInfo& peer) {
     if (!peer.instance_id.valid()) {
       return velo::make_error(velo::Errc::invalid_argument, "a peer without an instance id");
     }
-    if (!feed.apply(source, PeerChange(PeerChange::Kind::added, {peer}))) {
+    if (!peers.apply(source, PeerChange(ChangeKind::added, {peer}))) {
       return velo::make_error(velo::Errc::overloaded, "the list of peers is full");
+    }
+    return {};
+  }
+  Result<void> put(PeerTable::Source source, const ServiceInstance& instance) {
+    if (Result<void> checked = check_service(instance); !checked) return checked;
+    if (!services.apply(source, ServiceChange(ChangeKind::added, {instance}))) {
+      return velo::make_error(velo::Errc::overloaded, "the list of services is full");
     }
     return {};
   }
 };
 
-class StaticDiscovery::Announcement final : public Registration {
- public:
-  Announcement(std::shared_ptr<Shared> shared, PeerInfo self, std::uint64_t number)
-      : shared_(std::move(shared)), self_(std::move(self)), number_(number) {}
-  Announcement(const Announcement&) = delete;
-  ~Announcement() override {
-    const std::lock_guard lock(shared_->mutex);
-    const auto current = shared_->current.find(self_.instance_id);
-    if (current == shared_->current.end() || current->second != number_) return;
-    shared_->current.erase(current);
-    shared_->feed.apply(Shared::announced, PeerChange(PeerChange::Kind::removed, {self_}));
-  }
+namespace static_detail {
 
- private:
-  std::shared_ptr<Shared> shared_;
-  PeerInfo self_;
-  std::uint64_t number_;
-};
+/// The registration of what was just announced; withdraws it unless it was replaced.
+template <class Subject, class Shared, class Feed>
+static Result<std::unique_ptr<Registration>> announced(const std::shared_ptr<Shared>& shared,
+                                                       Feed Shared::* feed,
+                                                       OwnRows<typename Subject::Key> Shared::* own,
+                                                       const typename Subject::Info& info) {
+  using Change = typename Subject::Change;
+  const typename Subject::Key key = Subject::key(info);
+  const std::lock_guard lock(shared->mutex);
+  if (Result<void> put = shared->put(Shared::announced, info); !put) return std::move(put).error();
+  return make_registration([shared, feed, own, key, number = (shared.get()->*own).take(key)] {
+    const std::lock_guard withdrawing(shared->mutex);
+    if (!(shared.get()->*own).release(key, number)) return;
+    (shared.get()->*feed)
+        .apply(Shared::announced, Change(ChangeKind::removed, {Subject::bare(key)}));
+  });
+}
+
+}  // namespace static_detail
 
 StaticDiscovery::StaticDiscovery(Executor& callbacks)
     : callbacks_(callbacks), shared_(std::make_shared<Shared>()) {}
 
-StaticDiscovery::~StaticDiscovery() { shared_->feed.close(); }
+StaticDiscovery::~StaticDiscovery() {
+  shared_->peers.close();
+  shared_->services.close();
+}
 
 Result<std::unique_ptr<StaticDiscovery>> StaticDiscovery::create(Executor& callbacks,
                                                                  std::vector<PeerInfo> peers) {
@@ -68,24 +81,29 @@ Result<void> StaticDiscovery::add(const PeerInfo& peer) {
 }
 
 bool StaticDiscovery::remove(const InstanceId& id) {
-  return shared_->feed.apply(Shared::listed,
-                             PeerChange(PeerChange::Kind::removed, {PeerInfo{id, {}}}));
+  return shared_->peers.apply(Shared::listed, PeerChange(ChangeKind::removed, {PeerInfo{id, {}}}));
 }
 
+Result<void> StaticDiscovery::add_service(const ServiceInstance& instance) {
+  return shared_->put(Shared::listed, instance);
+}
+
+bool StaticDiscovery::remove_service(std::string_view service, const InstanceId& id) {
+  return shared_->services.apply(
+      Shared::listed,
+      ServiceChange(ChangeKind::removed, {ServiceInstance{std::string(service), id, {}}}));
+}
+
+// ---- peers ----
+
 Op<std::unique_ptr<Registration>> StaticDiscovery::announce(const PeerInfo& self) {
-  using Outcome = Result<std::unique_ptr<Registration>>;
-  const std::lock_guard lock(shared_->mutex);
-  if (Result<void> put = shared_->put(Shared::announced, self); !put) {
-    return Op<std::unique_ptr<Registration>>::ready(callbacks_, std::move(put).error());
-  }
-  const std::uint64_t number = ++shared_->last;
-  shared_->current[self.instance_id] = number;
   return Op<std::unique_ptr<Registration>>::ready(
-      callbacks_, Outcome(std::make_unique<Announcement>(shared_, self, number)));
+      callbacks_,
+      static_detail::announced<PeerSubject>(shared_, &Shared::peers, &Shared::own_peers, self));
 }
 
 Op<PeerInfo> StaticDiscovery::discover_by_instance_id(const InstanceId& id) {
-  std::optional<PeerInfo> found = shared_->feed.find(id);
+  std::optional<PeerInfo> found = shared_->peers.find(id);
   if (!found) {
     return Op<PeerInfo>::ready(callbacks_, velo::make_error(velo::Errc::not_found, id.to_string()));
   }
@@ -93,7 +111,7 @@ Op<PeerInfo> StaticDiscovery::discover_by_instance_id(const InstanceId& id) {
 }
 
 Op<PeerInfo> StaticDiscovery::discover_by_worker_id(WorkerId id) {
-  std::optional<PeerInfo> found = shared_->feed.find(id);
+  std::optional<PeerInfo> found = shared_->peers.find(id);
   if (!found) {
     return Op<PeerInfo>::ready(callbacks_, velo::make_error(velo::Errc::not_found, id.to_string()));
   }
@@ -101,11 +119,36 @@ Op<PeerInfo> StaticDiscovery::discover_by_worker_id(WorkerId id) {
 }
 
 Op<std::vector<PeerInfo>> StaticDiscovery::list() {
-  return Op<std::vector<PeerInfo>>::ready(callbacks_, shared_->feed.list());
+  return Op<std::vector<PeerInfo>>::ready(callbacks_, shared_->peers.list());
 }
 
 std::unique_ptr<Registration> StaticDiscovery::watch(Executor& executor, PeerWatcher watcher) {
-  return shared_->feed.watch(executor, std::move(watcher));
+  return shared_->peers.watch(executor, std::move(watcher));
+}
+
+// ---- services ----
+
+Op<std::unique_ptr<Registration>> StaticDiscovery::register_service(
+    const ServiceInstance& instance) {
+  return Op<std::unique_ptr<Registration>>::ready(
+      callbacks_, static_detail::announced<ServiceSubject>(shared_, &Shared::services,
+                                                           &Shared::own_services, instance));
+}
+
+Op<std::vector<std::string>> StaticDiscovery::list_services() {
+  return Op<std::vector<std::string>>::ready(
+      callbacks_, shared_->services.read([](const ServiceTable& table) { return table.names(); }));
+}
+
+Op<std::vector<ServiceInstance>> StaticDiscovery::instances(std::string_view service) {
+  return Op<std::vector<ServiceInstance>>::ready(callbacks_,
+                                                 shared_->services.list(std::string(service)));
+}
+
+std::unique_ptr<Registration> StaticDiscovery::watch_service(std::string_view service,
+                                                             Executor& executor,
+                                                             ServiceWatcher watcher) {
+  return shared_->services.watch(executor, std::move(watcher), std::string(service));
 }
 
 }  // namespace velo::discovery

@@ -1,26 +1,36 @@
 // SPDX-License-Identifier: Apache-2.0
 // Several discoveries as one: it announces on each, looks up in each, and keeps a merged view that
-// can be read without asking anyone. Itself a PeerDiscovery, so directories nest. Not a backend: it
+// can be read without asking anyone. Itself a discovery, so directories nest. Not a backend: it
 // does no I/O of its own.
 // Threading: any thread.
 #pragma once
 
 #include <velo/discovery/discovery.hpp>
 #include <velo/discovery/peer_feed.hpp>
+#include <velo/discovery/service_feed.hpp>
 
 #include <memory>
 #include <optional>
 #include <vector>
 
+namespace velo {
+class World;
+}
+
 namespace velo::discovery {
 
-class Directory final : public PeerDiscovery {
+class Patience;
+
+class Directory final : public PeerDiscovery, public ServiceDiscovery {
  public:
   using Sources = std::vector<std::shared_ptr<PeerDiscovery>>;
 
   /// Watches the sources on `executor` (a World's pool or shard), which outlives the directory.
   /// Earlier sources are asked first, and their address entries win. At most limits::sources_max.
   Directory(Executor& executor, Sources sources);
+  /// As above on the World's pool; and a source that says nothing for limits::source_patience
+  /// (it may be down) does not hold the others' snapshots back any longer.
+  Directory(World& world, Sources sources);
   ~Directory() override;
   Directory(const Directory&) = delete;
   Directory& operator=(const Directory&) = delete;
@@ -42,12 +52,26 @@ class Directory final : public PeerDiscovery {
   Op<std::vector<PeerInfo>> list() override;
   /// The snapshot comes when every source has given its own.
   std::unique_ptr<Registration> watch(Executor& executor, PeerWatcher watcher) override;
+  ServiceDiscovery* services() noexcept override { return this; }
+
+  /// On every source that has services; errors as announce().
+  Op<std::unique_ptr<Registration>> register_service(const ServiceInstance& instance) override;
+  /// The union; sources that fail are left out (and logged) unless all do.
+  Op<std::vector<std::string>> list_services() override;
+  Op<std::vector<ServiceInstance>> instances(std::string_view service) override;
+  std::unique_ptr<Registration> watch_service(std::string_view service, Executor& executor,
+                                              ServiceWatcher watcher) override;
 
  private:
+  Directory(Executor& executor, World* world, Sources sources);
+
   Executor& executor_;
+  World* world_;
   Sources sources_;
   std::shared_ptr<PeerFeed> feed_;
+  std::vector<std::shared_ptr<ServiceDiscovery>> service_sources_;
   std::vector<std::unique_ptr<Registration>> watches_;
+  std::unique_ptr<Patience> patience_;
 };
 
 }  // namespace velo::discovery

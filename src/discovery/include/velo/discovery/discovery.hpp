@@ -7,6 +7,7 @@
 #include <velo/base/error.hpp>
 #include <velo/base/ids.hpp>
 #include <velo/base/op.hpp>
+#include <velo/discovery/change.hpp>
 
 #include <functional>
 #include <memory>
@@ -15,11 +16,9 @@
 
 namespace velo::discovery {
 
-/// A change of the set of announced peers. A watch starts with one `snapshot` (possibly empty);
-/// later changes come at least once each; `resync` replaces everything known (after a gap) like a
-/// new snapshot.
+/// A change of the set of announced peers.
 struct PeerChange {
-  enum class Kind : std::uint8_t { snapshot, added, removed, resync };
+  using Kind = ChangeKind;
   Kind kind = Kind::snapshot;
   std::vector<PeerInfo> peers;  ///< snapshot/resync: all; added: one with its address; removed:
                                 ///< one, address may be empty
@@ -30,12 +29,7 @@ struct PeerChange {
 
 using PeerWatcher = std::move_only_function<void(const PeerChange&)>;
 
-/// Withdraws or stops when destroyed; after the destructor returns on the watcher's executor, no
-/// call comes.
-class Registration {
- public:
-  virtual ~Registration() = default;
-};
+class ServiceDiscovery;
 
 class PeerDiscovery {
  public:
@@ -51,6 +45,9 @@ class PeerDiscovery {
   virtual Op<std::vector<PeerInfo>> list() = 0;
   /// Calls `watcher` on `executor` until the registration is destroyed.
   virtual std::unique_ptr<Registration> watch(Executor& executor, PeerWatcher watcher) = 0;
+  /// Named services (services.hpp) on the same medium, for as long as this object lives; null if it
+  /// has none.
+  virtual ServiceDiscovery* services() noexcept { return nullptr; }
 };
 
 }  // namespace velo::discovery

@@ -3,6 +3,9 @@
 // Threading: constants.
 #pragma once
 
+#include <velo/base/time.hpp>
+
+#include <chrono>
 #include <cstddef>
 
 namespace velo::discovery::limits {
@@ -15,6 +18,9 @@ constexpr std::size_t peers_max = 65'536;
 constexpr std::size_t view_address_bytes_max = std::size_t{64} << 20;
 /// Sources that one view merges. Policy: more fail the build of the node with invalid_argument.
 constexpr std::size_t sources_max = 64;
+/// How long a Directory waits for a source's first snapshot. Policy: then snapshots come without
+/// it, and what it says later comes as changes.
+constexpr Duration source_patience = std::chrono::seconds(2);
 /// Changes queued for one watcher. Policy: more are dropped, and the watcher gets one resync
 /// instead.
 constexpr std::size_t watcher_pending_max = 1024;
@@ -27,5 +33,15 @@ constexpr std::size_t file_operations_pending_max = 4096;
 /// Length of a cluster's name, which becomes a folder's name. Policy: a longer one is
 /// Errc::invalid_argument.
 constexpr std::size_t cluster_name_bytes_max = 128;
+
+/// Instances of services that a view (ServiceTable) knows. Policy: as peers_max.
+constexpr std::size_t service_instances_max = 65'536;
+/// Metadata bytes that a view of services holds in all. Policy: as view_address_bytes_max.
+constexpr std::size_t view_metadata_bytes_max = std::size_t{16} << 20;
+/// Length of a service's name, which becomes part of a file's name. Policy: a longer one is
+/// Errc::invalid_argument, and ignored when others wrote it.
+constexpr std::size_t service_name_bytes_max = 128;
+/// Keys and values of one instance's metadata together. Policy: as service_name_bytes_max.
+constexpr std::size_t service_metadata_bytes_max = 512;
 
 }  // namespace velo::discovery::limits

@@ -1,13 +1,14 @@
 // SPDX-License-Identifier: Apache-2.0
-// Discovery through a folder that all members can reach: one file per announced instance, written
-// by its owner only, and beside it a lock file that its owner's process holds. Who can take the
-// lock knows that the owner is gone, removes the file, and ignores it: a killed process disappears
-// at once, without a time-out. Needs locks between processes (flock).
+// Discovery through a folder that all members can reach: one file per announced peer or service,
+// written by its owner only, and beside it a lock file that its owner's process holds. Who can take
+// the lock knows that the owner is gone, removes the file, and ignores it: a killed process
+// disappears at once, without a time-out. Needs locks between processes (flock).
 // Threading: any thread. File work runs on the World's pool, one piece at a time and in order for each object.
 #pragma once
 
 #include <velo/base/world.hpp>
 #include <velo/discovery/discovery.hpp>
+#include <velo/discovery/services.hpp>
 
 #include <chrono>
 #include <cstddef>
@@ -29,12 +30,12 @@ struct FilesystemOptions {
   FilesystemOptions() = default;
 };
 
-class FilesystemDiscovery final : public PeerDiscovery {
+class FilesystemDiscovery final : public PeerDiscovery, public ServiceDiscovery {
  public:
-  /// Uses `directory`/`cluster`/peers, which the first announcement creates; members of other
-  /// clusters stay unseen. `world` outlives the object and its registrations.
-  /// Errc::invalid_argument for an empty directory, a cluster name other than 1 to
-  /// limits::cluster_name_bytes_max of [A-Za-z0-9._-] that does not start with a dot, or an
+  /// Uses `directory`/`cluster`/peers and `directory`/`cluster`/services, which the first
+  /// announcement creates; members of other clusters stay unseen. `world` outlives the object and
+  /// its registrations. Errc::invalid_argument for an empty directory, a cluster name other than 1
+  /// to limits::cluster_name_bytes_max of [A-Za-z0-9._-] that does not start with a dot, or an
   /// interval of zero.
   static Result<std::unique_ptr<FilesystemDiscovery>> create(
       World& world, const std::string& directory, const std::string& cluster,
@@ -59,6 +60,14 @@ class FilesystemDiscovery final : public PeerDiscovery {
   /// The first snapshot comes after the folder was read. While it cannot be read, watchers keep
   /// what they know.
   std::unique_ptr<Registration> watch(Executor& executor, PeerWatcher watcher) override;
+  ServiceDiscovery* services() noexcept override { return this; }
+
+  /// As announce(), and as the lookups and the watch of peers.
+  Op<std::unique_ptr<Registration>> register_service(const ServiceInstance& instance) override;
+  Op<std::vector<std::string>> list_services() override;
+  Op<std::vector<ServiceInstance>> instances(std::string_view service) override;
+  std::unique_ptr<Registration> watch_service(std::string_view service, Executor& executor,
+                                              ServiceWatcher watcher) override;
 
  private:
   struct State;
