@@ -9,6 +9,7 @@
 #include <velo/discovery/directory.hpp>
 #include <velo/discovery/error.hpp>
 #include <velo/discovery/peer_feed.hpp>
+#include <velo/discovery/services.hpp>
 #include <velo/runtime/real_world.hpp>
 
 #include <gtest/gtest.h>
@@ -159,6 +160,29 @@ TEST_F(SharedDiscovery, PeerFeed) {
   });
   EXPECT_TRUE(shared.list().empty());
   in_eight_threads([&](int /*thread*/) { shared.close(); });
+}
+
+TEST_F(SharedDiscovery, Services) {
+  discovery::Directory shared(*world_, {in_memory(), in_folder("services")});
+  in_eight_threads([&](int thread) {
+    const InstanceId id = peers_.at(static_cast<std::size_t>(thread)).instance_id;
+    for (int i = 0; i < 5; ++i) {
+      auto watch =
+          shared.watch_service("sum", world_->pool(), [](const discovery::ServiceChange&) {});
+      auto registered = shared.register_service({"sum", id, {}}).get();
+      ASSERT_TRUE(registered) << registered.error().to_string();
+      const auto names = shared.list_services().get();
+      ASSERT_TRUE(names) << names.error().to_string();
+      EXPECT_EQ(*names, std::vector<std::string>{"sum"});
+      const auto found = shared.instances("sum").get();
+      ASSERT_TRUE(found) << found.error().to_string();
+      EXPECT_FALSE(found->empty());
+      drop_on_pool(std::move(watch));
+    }
+  });
+  const auto left = shared.instances("sum").get();
+  ASSERT_TRUE(left) << left.error().to_string();
+  EXPECT_TRUE(left->empty());
 }
 
 }  // namespace velo::threads_test
