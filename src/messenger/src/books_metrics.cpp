@@ -18,11 +18,12 @@ constexpr std::array<std::pair<const char*, Pick>, 3> patterns = {
 
 /// Why a send can end as rejected; all other codes are "other".
 constexpr std::array reasons = {
-    Errc::unknown_handler,   Errc::overloaded,   Errc::shutting_down,     Errc::wrong_kind,
-    Errc::too_large,         Errc::over_budget,  Errc::permission_denied, Errc::malformed,
-    Errc::not_sent,          Errc::unknown_peer, Errc::no_route,          Errc::needs_listener,
-    Errc::too_many_calls,    Errc::no_target,    Errc::headers_too_large, Errc::reserved_name,
-    Errc::duplicate_handler,
+    Errc::unknown_handler,   Errc::overloaded,     Errc::shutting_down,
+    Errc::wrong_kind,        Errc::too_large,      Errc::over_budget,
+    Errc::permission_denied, Errc::malformed,      Errc::not_authenticated,
+    Errc::not_sent,          Errc::unknown_peer,   Errc::no_route,
+    Errc::needs_listener,    Errc::too_many_calls, Errc::no_target,
+    Errc::headers_too_large, Errc::reserved_name,  Errc::duplicate_handler,
 };
 
 static std::string name_of(Errc reason) { return error_code_name(error_code(reason)); }

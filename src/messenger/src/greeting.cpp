@@ -189,7 +189,10 @@ void Impl::greet(const std::shared_ptr<Peer>& peer, std::uint64_t attempt,
   note_deadline(world_.clock().now() + limits::hello_timeout);
   HelloRequest hello;
   hello.peer_info = self_;
-  if (extensions_) hello.offer = offer_;
+  if (extensions_) {
+    hello.offer = guard_.signed_offer(offer_, self_.instance_id, peer->worker, BindingRole::request,
+                                      link->connection());
+  }
   const Bytes body = encode_hello_request(hello);
   Outgoing outgoing;
   outgoing.pattern = Pattern::unary;
@@ -208,30 +211,44 @@ void Impl::greet(const std::shared_ptr<Peer>& peer, std::uint64_t attempt,
             });
 }
 
+Result<HandlersResponse> Impl::read_answer(Link& link, const Peer& peer, const Reply& reply) {
+  if (reply.error) {
+    if (reply.error->is(Errc::deadline_exceeded) && self_.address.empty()) {
+      return make_error(Errc::needs_listener,
+                        "the peer answers by dialling back, and this side does not listen");
+    }
+    return make_error(Errc::not_sent, "greeting: " + reply.error->to_string());
+  }
+  auto response = decode_handlers_response(reply.payload);
+  if (!response) return make_error(Errc::not_sent, response.error().to_string());
+  if (greeting_detail::is_another(response->offer, peer.worker)) {
+    return make_error(Errc::not_sent, "another instance answers at the peer's address");
+  }
+  const auto proven =
+      guard_.judge(link.peer, response->offer, worker_, BindingRole::answer, link.connection());
+  if (!proven) return proven.error();
+  link.introduce(link.peer, *proven);
+  return response;
+}
+
 void Impl::on_greeted(const std::shared_ptr<Peer>& peer, std::uint64_t attempt,
                       const std::shared_ptr<Link>& link, Reply reply) {
-  Error failure = make_error(Errc::not_sent, "the peer's greeting makes no sense");
-  if (!reply.error) {
-    auto response = decode_handlers_response(reply.payload);
-    if (response && greeting_detail::is_another(response->offer, peer->worker)) {
-      failure = make_error(Errc::not_sent, "another instance answers at the peer's address");
-    } else if (response) {
-      if (extensions_) link->agreement = agree(offer_, response->offer);
-      if (link->agreement.windowed()) {
-        link->window = std::make_unique<RequestWindow>(link->connection().shard(), memory_);
-        link->window->open(link->agreement.window_calls, link->agreement.window_bytes);
-      }
-      link->set_handlers(std::make_shared<const HandlerNames>(
-          greeting_detail::sorted(std::move(response->handlers))));
-      return become_ready(peer, link);
+  auto response = read_answer(*link, *peer, reply);
+  if (response) {
+    if (extensions_) link->agreement = agree(offer_, response->offer);
+    if (link->agreement.windowed()) {
+      link->window = std::make_unique<RequestWindow>(link->connection().shard(), memory_);
+      link->window->open(link->agreement.window_calls, link->agreement.window_bytes);
     }
-    if (!response) failure = make_error(Errc::not_sent, response.error().to_string());
-  } else if (reply.error->is(Errc::deadline_exceeded) && self_.address.empty()) {
-    failure = make_error(Errc::needs_listener,
-                         "the peer answers by dialling back, and this side does not listen");
-  } else {
-    failure = make_error(Errc::not_sent, "greeting: " + reply.error->to_string());
+    link->set_handlers(std::make_shared<const HandlerNames>(
+        greeting_detail::sorted(std::move(response->handlers))));
+    {
+      const std::lock_guard lock(peer->mutex);
+      peer->note_identity(link->identity());
+    }
+    return become_ready(peer, link);
   }
+  const Error& failure = response.error();
   link->connection().close(failure);
   {
     const std::lock_guard lock(peer->mutex);

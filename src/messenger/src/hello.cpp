@@ -12,6 +12,7 @@
 
 #include <algorithm>
 #include <array>
+#include <span>
 #include <string_view>
 #include <utility>
 
@@ -39,15 +40,27 @@ struct OfferRecord {
 };
 VELO_DESCRIBE(OfferRecord, v, inc, feat, max_frame, window);
 
+struct BindRecord {
+  std::string key;
+  std::string sig;
+};
+VELO_DESCRIBE(BindRecord, key, sig);
+
+/// Written only with a binding, so that whoever has none says nothing of it.
+struct BoundOfferRecord : OfferRecord {
+  std::optional<BindRecord> bind;
+};
+VELO_DESCRIBE(BoundOfferRecord, v, inc, feat, max_frame, window, bind);
+
 struct HelloRecord {
   PeerInfo peer_info;
-  std::optional<OfferRecord> velo;
+  std::optional<BoundOfferRecord> velo;
 };
 VELO_DESCRIBE(HelloRecord, peer_info, velo);
 
 struct HandlersRecord {
   Names<limits::handlers_max, handlers_bytes_max> handlers;
-  std::optional<OfferRecord> velo;
+  std::optional<BoundOfferRecord> velo;
 };
 VELO_DESCRIBE(HandlersRecord, handlers, velo);
 
@@ -100,17 +113,29 @@ static std::optional<std::uint64_t> parse_incarnation(std::string_view text) {
   return incarnation;
 }
 
-static OfferRecord to_record(const Offer& offer) {
-  OfferRecord record;
+/// False: not as many digits as `out` has bytes twice.
+static bool parse_hex(std::string_view text, std::span<std::byte> out) {
+  if (text.size() != 2 * out.size()) return false;
+  const auto bytes = codec::from_hex(text);
+  if (!bytes) return false;
+  std::ranges::copy(*bytes, out.begin());
+  return true;
+}
+
+static BoundOfferRecord to_record(const Offer& offer) {
+  BoundOfferRecord record;
   record.v = offer.version;
   record.inc = incarnation_text(offer.incarnation);
   record.feat.emplace().items = offer.features;
   record.max_frame = offer.frame_bytes_max;
   record.window = WindowRecord{offer.window_calls, offer.window_bytes};
+  if (offer.bind) {
+    record.bind = BindRecord{codec::to_hex(offer.bind->key), codec::to_hex(offer.bind->signature)};
+  }
   return record;
 }
 
-static Result<std::optional<Offer>> from_record(std::optional<OfferRecord> record) {
+static Result<std::optional<Offer>> from_record(std::optional<BoundOfferRecord> record) {
   if (!record) return std::optional<Offer>();
   if (record->v == 0) return make_error(Errc::malformed, "velo.v: versions start at 1");
   const auto incarnation = parse_incarnation(record->inc);
@@ -123,6 +148,12 @@ static Result<std::optional<Offer>> from_record(std::optional<OfferRecord> recor
   if (record->window) {
     offer.window_calls = record->window->calls;
     offer.window_bytes = record->window->bytes;
+  }
+  if (record->bind) {
+    Binding& bind = offer.bind.emplace();
+    if (!parse_hex(record->bind->key, bind.key) || !parse_hex(record->bind->sig, bind.signature)) {
+      return make_error(Errc::malformed, "velo.bind: not 64 and 128 hexadecimal digits");
+    }
   }
   return std::optional<Offer>(std::move(offer));
 }
@@ -137,7 +168,12 @@ static Bytes encode(std::string_view name, const T& value, const std::optional<O
   codec::write_value(writer, value);
   if (offer) {
     writer.key("velo");
-    codec::write_value(writer, to_record(*offer));
+    const BoundOfferRecord record = to_record(*offer);
+    if (record.bind) {
+      codec::write_value(writer, record);
+    } else {
+      codec::write_value(writer, static_cast<const OfferRecord&>(record));
+    }
   }
   writer.end_map();
   return Bytes::own(std::move(writer).take());

@@ -5,6 +5,8 @@
 // Threading: pure functions.
 #pragma once
 
+#include "binding.hpp"
+
 #include <velo/base/bytes.hpp>
 #include <velo/base/error.hpp>
 #include <velo/base/ids.hpp>
@@ -34,6 +36,7 @@ struct Offer {
   std::uint64_t frame_bytes_max = 0;  ///< "max_frame"; 0: not said, the protocol's limit holds
   std::uint64_t window_calls = 0;     ///< "window": {"calls", "bytes"}; 0: not said
   std::uint64_t window_bytes = 0;
+  std::optional<Binding> bind;  ///< proves that the sender is the instance it says it is
 
   friend bool operator==(const Offer&, const Offer&) = default;
 };

@@ -8,6 +8,7 @@
 
 #include "books_metrics.hpp"
 #include "call_table.hpp"
+#include "guard.hpp"
 #include "handler_table.hpp"
 #include "hello.hpp"
 #include "inbound_call.hpp"
@@ -40,6 +41,7 @@ struct ImplOptions {
   bool extensions = true;
   std::uint64_t window_calls = window_calls_default;
   std::uint64_t window_bytes = window_bytes_default;
+  GuardOptions guard;
 };
 
 /// A send on its way to a link; borrows from the caller.
@@ -115,13 +117,15 @@ class Impl final : public CallTableEvents,
   void settle_owed(Link& link);
 
   // --- peers.cpp
-  enum class PeerSource : std::uint8_t { user, discovery, hello };
+  /// Of a greeting: `authentic` when it was proven who sent it.
+  enum class PeerSource : std::uint8_t { user, discovery, hello, authentic_hello };
   Result<void> register_peer(const PeerInfo& peer, PeerSource source);
   /// Drops a peer that the user did not register and that nothing refers to any longer.
   void forget_if_unused(const std::shared_ptr<Peer>& peer);
   Result<void> unregister_peer(const InstanceId& id);
   std::vector<PeerInfo> peers() const;
   std::optional<InstanceId> instance_of(WorkerId worker) const;
+  std::optional<ConnectionIdentity> identity_of_peer(const InstanceId& id) const;
   std::shared_ptr<Peer> find_peer(const InstanceId& id) const;
   std::shared_ptr<Peer> find_peer(WorkerId worker) const;
 
@@ -169,6 +173,7 @@ class Impl final : public CallTableEvents,
   /// the link.
   void handle_hello(Link& link, const protocol::RequestHeader& header, ByteSpan payload);
   void handle_cancel(Link& link, ByteSpan payload) noexcept;
+  const Guard& guard() const noexcept { return guard_; }
 
   // --- drain.cpp
   Op<void> shutdown(ShutdownPolicy policy);
@@ -240,6 +245,10 @@ class Impl final : public CallTableEvents,
   // messenger.cpp
   void on_announced(Result<std::unique_ptr<discovery::Registration>> registration);
 
+  // system_handlers.cpp
+  Result<void> accept_greeting(Link& link, const HelloRequest& request);
+  void refuse_greeting(Link& link, const protocol::RequestHeader& header, const Error& error);
+
   // peers.cpp
   Result<std::shared_ptr<Peer>> peer_for(const CallSpec& spec);
   std::vector<transport::Transport*> candidates_for(const WorkerAddress& address) const;
@@ -250,6 +259,8 @@ class Impl final : public CallTableEvents,
   void on_dialed(const std::shared_ptr<Peer>& peer, std::uint64_t attempt,
                  Result<transport::ConnectionPtr> connection);
   void greet(const std::shared_ptr<Peer>& peer, std::uint64_t attempt, std::shared_ptr<Link> link);
+  /// What the peer answered, if it is the peer that was meant.
+  Result<HandlersResponse> read_answer(Link& link, const Peer& peer, const Reply& reply);
   void on_greeted(const std::shared_ptr<Peer>& peer, std::uint64_t attempt,
                   const std::shared_ptr<Link>& link, Reply reply);
   void become_ready(const std::shared_ptr<Peer>& peer, const std::shared_ptr<Link>& link);
@@ -312,6 +323,7 @@ class Impl final : public CallTableEvents,
   AnnouncementState announcement_state_;
   std::unique_ptr<discovery::Registration> announcement_;
   const bool extensions_;
+  const Guard guard_;
   const std::shared_ptr<MemoryBudget> memory_;
   PeerInfo self_;
   WorkerId worker_;

@@ -221,7 +221,16 @@ std::string_view Context::header(std::string_view name) const noexcept {
 }
 
 std::optional<InstanceId> Context::sender_instance_id() const {
-  return call_->impl().instance_of(sender_worker_id());
+  const ConnectionIdentity& other = peer_identity();
+  if (other.instance.worker_id() == sender_worker_id()) return other.instance;
+  const auto known = call_->impl().instance_of(sender_worker_id());
+  // Anybody may write any worker id into a request.
+  if (known && messenger::must_be_proven(*known)) return std::nullopt;
+  return known;
+}
+
+const ConnectionIdentity& Context::peer_identity() const noexcept {
+  return call_->link().identity();
 }
 
 TimePoint Context::deadline() const noexcept { return call_->request().deadline; }

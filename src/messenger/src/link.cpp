@@ -3,10 +3,13 @@
 
 #include "link.hpp"
 
+#include "guard.hpp"
 #include "impl.hpp"
 #include "inbound_call.hpp"
 #include "no_room.hpp"
 #include "request_window.hpp"
+
+#include <velo/base/check.hpp>
 
 #include <algorithm>
 
@@ -19,6 +22,7 @@ Link::Link(std::shared_ptr<Impl> impl, transport::ConnectionPtr connection, std:
       connection_(std::move(connection)),
       serial_(serial),
       dialed_(dialed),
+      stranger_(identity_of(*connection_)),
       running_memory_(impl_.memory()) {}
 
 Link::~Link() = default;
@@ -40,6 +44,15 @@ void Link::on_closed(transport::Connection& /*connection*/, const Error& reason)
   const std::shared_ptr<Impl> impl = std::move(keepalive_);
   drain_written();
   impl_.on_link_closed(*this, reason);
+}
+
+void Link::introduce(const InstanceId& instance, bool proven) {
+  VELO_DCHECK(introduced_ == nullptr);
+  auto known = std::make_unique<ConnectionIdentity>(stranger_);
+  known->instance = instance;
+  known->instance_proven = proven;
+  introduced_ = std::move(known);
+  identity_.store(introduced_.get(), std::memory_order_release);
 }
 
 std::shared_ptr<const HandlerNames> Link::handlers() const {

@@ -8,6 +8,7 @@
 #include "call_table.hpp"
 #include "hello.hpp"
 
+#include <velo/messenger/identity.hpp>
 #include <velo/messenger/message_id.hpp>
 #include <velo/transport/connection.hpp>
 
@@ -48,6 +49,16 @@ class Link final : public transport::ConnectionEvents, public std::enable_shared
 
   Agreement agreement;
   InstanceId peer;  ///< invalid until greeted
+  /// Who is at the other end. Any thread; the reference is good as long as the link.
+  const ConnectionIdentity& identity() const noexcept {
+    return *identity_.load(std::memory_order_acquire);
+  }
+  /// It greeted, or answered our greeting. Once; on the shard.
+  void introduce(const InstanceId& instance, bool proven);
+  /// The proof in the first greeting and our answer to it: the same greeting again costs no
+  /// signatures. On the shard.
+  std::optional<Binding> heard;
+  std::optional<Offer> answered;
   std::atomic<bool> hello_sent{false};
   /// A send waits until the peer told its handlers; all others queue behind it (Peer::asking).
   std::atomic<bool> held{false};
@@ -98,6 +109,9 @@ class Link final : public transport::ConnectionEvents, public std::enable_shared
   transport::ConnectionPtr connection_;
   const std::uint64_t serial_;
   const bool dialed_;
+  const ConnectionIdentity stranger_;
+  std::unique_ptr<const ConnectionIdentity> introduced_;
+  std::atomic<const ConnectionIdentity*> identity_{&stranger_};
 
   std::mutex written_mutex_;
   std::deque<WrittenWaiter> written_waiters_;

@@ -71,7 +71,16 @@ class Loopback final : public transport::Connection {
   }
 
   Shard& shard() noexcept override { return shard_; }
-  std::string_view transport_key() const noexcept override { return "self"; }
+  std::string_view transport_key() const noexcept override { return loopback_key; }
+  const transport::ConnectionSecurity& security() const noexcept override {
+    static const transport::ConnectionSecurity within_this_process = [] {
+      transport::ConnectionSecurity security;
+      security.is_private = true;
+      security.same_host = true;
+      return security;
+    }();
+    return within_this_process;
+  }
   std::string remote() const override { return "self"; }
 
  private:

@@ -9,8 +9,11 @@
 
 #include <atomic>
 #include <memory>
+#include <string_view>
 
 namespace velo::messenger {
+
+constexpr std::string_view loopback_key = "self";
 
 /// Deliveries that are posted are charged to `budget`.
 transport::ConnectionPtr make_loopback(Shard& shard, std::shared_ptr<MemoryBudget> budget);

@@ -21,9 +21,12 @@ Impl::Impl(World& world, ImplOptions options)
       transports_(std::move(options.transports)),
       discovery_(std::move(options.discovery)),
       extensions_(options.extensions),
+      guard_(std::move(options.guard)),
       memory_(std::make_shared<MemoryBudget>(options.memory_bytes, options.peer_memory_bytes)),
       shards_(world.shard_count()) {
-  self_.instance_id = InstanceId::random(world.random());
+  const auto bound = guard_.has_key() ? guard_.own_instance() : InstanceId::random(world.random());
+  // A key that is none is found by build() before.
+  self_.instance_id = bound ? *bound : InstanceId();
   worker_ = self_.instance_id.worker_id();
   offer_ = local_offer(worker_.value());
   offer_.window_calls = options.window_calls;
@@ -50,6 +53,7 @@ Result<void> Impl::start_up() {
   register_system_handlers();
   self_link_ = add_link(make_loopback(shard(0), memory_), false);
   self_link_->peer = self_.instance_id;
+  self_link_->introduce(self_.instance_id, true);
   self_link_->account = calls_->ledger().open(self_.instance_id);
   self_link_->agreement = agree(offer_, offer_);
   self_link_->agreement.window = false;
@@ -128,6 +132,9 @@ std::size_t Messenger::handler_lanes(std::string_view handler) const {
 
 Result<void> Messenger::register_peer(const PeerInfo& peer) {
   return impl_->register_peer(peer, messenger::Impl::PeerSource::user);
+}
+std::optional<ConnectionIdentity> Messenger::identity_of(const InstanceId& peer) const {
+  return impl_->identity_of_peer(peer);
 }
 Result<void> Messenger::unregister_peer(const InstanceId& peer) {
   return impl_->unregister_peer(peer);
@@ -215,7 +222,19 @@ MessengerBuilder& MessengerBuilder::without_extensions() {
   return *this;
 }
 
+MessengerBuilder& MessengerBuilder::instance_key(crypto::PrivateKey key) {
+  parts_->options.guard.instance_key = std::move(key);
+  return *this;
+}
+MessengerBuilder& MessengerBuilder::require_authentication(bool required) {
+  parts_->options.guard.require_authentication = required;
+  return *this;
+}
+
 Result<std::unique_ptr<Messenger>> MessengerBuilder::build() {
+  if (const auto& key = parts_->options.guard.instance_key; key.valid()) {
+    if (const auto id = messenger::instance_of_key(key.public_key()); !id) return id.error();
+  }
   auto impl = std::make_shared<messenger::Impl>(parts_->world, std::move(parts_->options));
   auto messenger = std::make_unique<Messenger>(impl, true);
   if (auto started = impl->start_up(); !started) return started.error();

@@ -20,6 +20,7 @@
 #include <deque>
 #include <memory>
 #include <mutex>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -61,6 +62,10 @@ struct Peer {
   Peer& operator=(const Peer&) = delete;
   ~Peer();
 
+  /// Under `mutex`.
+  void note_identity(const ConnectionIdentity& seen) {
+    if (!identity || seen.instance_proven || !identity->instance_proven) identity = seen;
+  }
   /// Under `mutex`: leaves idle or pausing.
   Start begin_attempt();
 
@@ -82,6 +87,8 @@ struct Peer {
   std::deque<PendingSend> pending;
   Holding pending_memory;  ///< what `pending` holds
   bool asking = false;     ///< the peer was asked for its handlers, and did not answer yet
+  /// As the newest connection has it, but never a claim in place of a proof.
+  std::optional<ConnectionIdentity> identity;
   Backoff backoff;
   TimePoint ready_since;
   bool dialled = false;  ///< the attempt under way has tried an address

@@ -57,8 +57,17 @@ std::vector<transport::Transport*> Impl::candidates_for(const WorkerAddress& add
   return candidates;
 }
 
+std::optional<ConnectionIdentity> Impl::identity_of_peer(const InstanceId& id) const {
+  if (id == self_.instance_id) return self_link_->identity();
+  const auto peer = find_peer(id);
+  if (!peer) return std::nullopt;
+  const std::lock_guard lock(peer->mutex);
+  return peer->identity;
+}
+
 Result<void> Impl::register_peer(const PeerInfo& info, PeerSource source) {
-  const bool from_hello = source == PeerSource::hello;
+  const bool authentic = source == PeerSource::authentic_hello;
+  const bool from_hello = source == PeerSource::hello || authentic;
   if (!info.instance_id.valid()) {
     return velo::make_error(velo::Errc::invalid_argument, "the instance id is nil");
   }
@@ -79,8 +88,13 @@ Result<void> Impl::register_peer(const PeerInfo& info, PeerSource source) {
     found = by_worker_.emplace(info.worker_id(), std::move(peer)).first;
   }
   const std::shared_ptr<Peer> peer = found->second;
-  by_instance_.emplace(info.instance_id, peer);
   std::unique_lock peer_lock(peer->mutex);
+  if (peer->info.instance_id.valid() && peer->info.instance_id != info.instance_id) {
+    // Worker ids are easily made to collide: nobody gets into another's place that way.
+    return velo::make_error(velo::Errc::already_exists,
+                            peer->info.instance_id.to_string() + " has this worker id");
+  }
+  by_instance_.emplace(info.instance_id, peer);
   const bool was_registered = peer->registered;
   if (source == PeerSource::user) peer->registered = true;
   if (from_hello) ++peer->greeted_links;
@@ -92,14 +106,16 @@ Result<void> Impl::register_peer(const PeerInfo& info, PeerSource source) {
   }
   if (paused) end_pause_early(peer);
   if (peer->has_address && !peer->info.address.empty()) {
-    if (peer->info.address == info.address || from_hello)
-      return {};  // a greeting overrides nothing
-    if (source != PeerSource::user || was_registered) {
+    if (peer->info.address == info.address) return {};
+    // A greeting overrides nothing, unless it is certain that it is the instance which says where
+    // it is, and the user has not said otherwise.
+    if (from_hello && (!authentic || was_registered || info.address.empty())) return {};
+    if (!authentic && (source != PeerSource::user || was_registered)) {
       return velo::make_error(velo::Errc::already_exists,
                               info.instance_id.to_string() + " is registered with another address");
     }
     // Whoever greets may claim any id and address; the user's word counts more.
-    outdated = peer->link;
+    if (source == PeerSource::user) outdated = peer->link;
   }
   peer->info = info;
   peer->has_address = true;

@@ -3,6 +3,7 @@
 
 #include "hello.hpp"
 #include "protocol.hpp"
+#include "testing/page_vectors.hpp"
 
 #include <velo/codec/hex.hpp>
 #include <velo/codec/json.hpp>
@@ -12,9 +13,8 @@
 
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <charconv>
-#include <cstdlib>
-#include <filesystem>
 #include <fstream>
 #include <functional>
 #include <map>
@@ -24,46 +24,10 @@
 namespace velo::messenger::protocol_doc_test {
 using codec::JsonValue;
 
-/// One entry of a `vectors` block: lines "key: value".
-using Vector = std::map<std::string, std::string, std::less<>>;
-
-static std::filesystem::path page_path() {
-  const char* const tree = std::getenv("VELO_SOURCE_DIR");
-  const std::filesystem::path root =
-      tree != nullptr ? std::filesystem::path(tree)
-                      : std::filesystem::path(__FILE__).parent_path() / "../../..";
-  return root / "docs/protocols/messenger.md";
-}
-
-static std::vector<Vector> read_vectors() {
-  std::ifstream page(page_path());
-  EXPECT_TRUE(page) << "no page at " << page_path();
-  std::vector<Vector> vectors;
-  Vector current;
-  bool inside = false;
-  for (std::string line; std::getline(page, line);) {
-    const std::size_t colon = line.find(": ");
-    if (line.starts_with("```")) {
-      inside = line == "```vectors";
-    } else if (inside && colon != std::string::npos) {
-      current[line.substr(0, colon)] = line.substr(colon + 2);
-      continue;
-    }
-    if (!current.empty()) vectors.push_back(std::exchange(current, {}));
-  }
-  return vectors;
-}
-
-static std::vector<std::byte> bytes_of(const Vector& vector) {
-  const auto hex = vector.find("hex");
-  if (hex == vector.end()) {
-    const ByteSpan text = as_bytes(vector.at("text"));
-    return {text.begin(), text.end()};
-  }
-  auto bytes = codec::from_hex(hex->second);
-  EXPECT_TRUE(bytes) << hex->second;
-  return bytes ? *bytes : std::vector<std::byte>();
-}
+using testing::bytes_of;
+using testing::page_path;
+using testing::read_vectors;
+using testing::Vector;
 
 static std::string text_of(const JsonValue& fields, std::string_view name) {
   const JsonValue* const value = fields.find(name);
@@ -114,6 +78,11 @@ static std::optional<Offer> offer_of(const JsonValue& fields) {
   offer.frame_bytes_max = number_of(*value, "max_frame");
   offer.window_calls = number_of(*value->find("window"), "calls");
   offer.window_bytes = number_of(*value->find("window"), "bytes");
+  if (const JsonValue* const bind = value->find("bind")) {
+    Binding& binding = offer.bind.emplace();
+    std::ranges::copy(*codec::from_hex(text_of(*bind, "key")), binding.key.begin());
+    std::ranges::copy(*codec::from_hex(text_of(*bind, "sig")), binding.signature.begin());
+  }
   return offer;
 }
 

@@ -40,6 +40,7 @@ struct NodeSetup {
   std::size_t memory_bytes = 0;
   std::shared_ptr<discovery::PeerDiscovery> discovery;
   std::unique_ptr<transport::Transport> transport;  ///< instead of TCP
+  std::function<void(MessengerBuilder&)> configure;
 };
 
 struct ClusterOptions {
@@ -104,6 +105,7 @@ class Cluster {
     if (setup.window_calls != 0) builder.request_window(setup.window_calls, setup.window_bytes);
     if (setup.memory_bytes != 0) builder.memory_budget(setup.memory_bytes);
     if (setup.legacy) builder.without_extensions();
+    if (setup.configure) setup.configure(builder);
     auto built = builder.build();
     EXPECT_TRUE(built) << built.error().to_string();
     return std::move(*built);

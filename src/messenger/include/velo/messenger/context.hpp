@@ -9,6 +9,7 @@
 #include <velo/base/ids.hpp>
 #include <velo/base/time.hpp>
 #include <velo/messenger/headers.hpp>
+#include <velo/messenger/identity.hpp>
 #include <velo/messenger/message_id.hpp>
 
 #include <optional>
@@ -50,8 +51,13 @@ class Context {
   std::string_view header(std::string_view name) const noexcept;
 
   WorkerId sender_worker_id() const noexcept { return message_id().requester(); }
-  /// Empty while the sender is not a registered peer.
+  /// Empty while the sender is not a registered peer, and of an id that has to be proven and was
+  /// not on this connection. Otherwise a claim, unless peer_identity() says that it is proven.
   std::optional<InstanceId> sender_instance_id() const;
+
+  /// Who is at the other end of the connection that brought the message. Borrowed: valid as long as
+  /// this context.
+  const ConnectionIdentity& peer_identity() const noexcept;
 
   /// The caller's deadline on this World's clock; never() when it named none.
   TimePoint deadline() const noexcept;

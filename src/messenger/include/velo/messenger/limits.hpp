@@ -51,6 +51,14 @@ constexpr std::size_t broadcast_concurrent_default = 1'024;
 /// The names of all handlers together, as a greeting lists them (JSON text). Policy: registering
 /// more is refused with velo::Errc::overloaded, since no peer would read such a greeting.
 constexpr std::size_t handler_names_bytes_max = std::size_t{4'000'000};
+/// Rules of an access policy. Policy: more are refused with velo::Errc::invalid_argument.
+constexpr std::size_t access_rules_max = 256;
+/// Callers that one access rule, or one handler, names. Policy: more are refused with
+/// velo::Errc::invalid_argument.
+constexpr std::size_t access_callers_max = 256;
+/// An access policy as JSON text. Policy: a larger one is refused unread, as
+/// velo::Errc::invalid_argument.
+constexpr std::size_t access_json_bytes_max = std::size_t{1} << 20;
 /// Time that a dialled peer has to answer `_hello`. Policy: then the attempt failed, and what waits
 /// for it ends as Errc::not_sent.
 constexpr Duration hello_timeout = std::chrono::seconds(5);

@@ -9,6 +9,7 @@
 #include <velo/base/ids.hpp>
 #include <velo/base/op.hpp>
 #include <velo/base/world.hpp>
+#include <velo/crypto/key.hpp>
 #include <velo/discovery/discovery.hpp>
 #include <velo/messenger/broadcast.hpp>
 #include <velo/messenger/call.hpp>
@@ -16,6 +17,7 @@
 #include <velo/messenger/drain.hpp>
 #include <velo/messenger/fates.hpp>
 #include <velo/messenger/handler.hpp>
+#include <velo/messenger/identity.hpp>
 #include <velo/messenger/limits.hpp>
 #include <velo/transport/transport.hpp>
 
@@ -77,6 +79,9 @@ class Messenger {
   /// Forgets the peer; its connection closes and what was in flight to it ends.
   Result<void> unregister_peer(const InstanceId& peer);
   std::vector<PeerInfo> peers() const;
+  /// Who the peer has shown itself to be, on the newest connection with it, either way; a proof is
+  /// not replaced by a claim. Nullopt before the first greeting, and of an unknown peer.
+  std::optional<ConnectionIdentity> identity_of(const InstanceId& peer) const;
 
   Send<void> am_send(std::string_view handler);
   Send<void> am_sync(std::string_view handler);
@@ -160,6 +165,14 @@ class [[nodiscard]] MessengerBuilder {
   /// not fit ends as Errc::over_budget. `peer_bytes` is what may be held for one peer: by default
   /// 64 MiB, and never more than a quarter of the budget; the largest frame takes all of that.
   MessengerBuilder& memory_budget(std::size_t bytes, std::size_t peer_bytes = 0);
+  /// An Ed25519 key of this run, from which the instance id is made and with which every greeting
+  /// proves it, to everybody and on every transport: nobody else can be taken for this messenger.
+  /// It has nothing to do with a certificate's key, which may change meanwhile. Without one the id
+  /// is random, and a claim. build(): velo::Errc::invalid_argument for a key of another kind.
+  MessengerBuilder& instance_key(crypto::PrivateKey key);
+  /// Whether who shows a certificate has to prove its instance id as well; on where there is an
+  /// instance key.
+  MessengerBuilder& require_authentication(bool required);
   /// For tests of the wire only: behave like a peer of the public velo, without our additions.
   MessengerBuilder& without_extensions();
 
