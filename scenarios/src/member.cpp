@@ -25,6 +25,8 @@ Member::Member(Fleet& fleet, sim::SimNode& node) : fleet_(fleet), node_(node) {
   auto builder = Messenger::builder(node);
   builder.add_transport(transport::make_tcp(std::move(tcp)));
   if (fleet.options().calls_max != 0) builder.calls_max(fleet.options().calls_max);
+  // The books of a fleet are open to all of it.
+  builder.access(AccessPolicy().allow("_books", Who::anyone()));
   auto built = builder.build();
   if (!built) {
     fleet_.ledger().fail("a node cannot start: " + built.error().to_string());

@@ -32,6 +32,8 @@ static NodeId channel(const char* name) { return NodeId::of(as_bytes(name)); }
 /// What alice says to worker 7 over a connection on which she shows a certificate.
 class Proof : public ::testing::Test {
  protected:
+  crypto::PrivateKey alice = key_of(0);
+  crypto::PrivateKey mallory = key_of(100);
   BindingStatement statement{id_of(alice), WorkerId(7), BindingRole::request, channel("alice")};
 
   void expect_refused(const Binding& binding, const BindingStatement& read) {
@@ -41,8 +43,6 @@ class Proof : public ::testing::Test {
     EXPECT_FALSE(judge({read, binding, false}));
   }
 
-  crypto::PrivateKey alice = key_of(0);
-  crypto::PrivateKey mallory = key_of(100);
 };
 
 TEST(BindingPage, EachVectorIsWhatTheCodeDerivesSignsAndVerifies) {

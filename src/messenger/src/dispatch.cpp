@@ -143,9 +143,8 @@ void Impl::on_request(Link& link, const transport::InFrame& frame) {
     if (!system) calls_->ledger().request_ended(link.account, ReceivedEnd::rejected);
     reply_error(link, *header, error);
   };
-  if (handler == nullptr) {
-    return reject(
-        make_error(Errc::unknown_handler, "no handler \"" + std::string(header->name) + "\""));
+  if (handler == nullptr || system || guard_.has_rules() || !handler->callers().empty()) {
+    if (auto refusal = refusal_of(link, header->name, handler)) return reject(std::move(*refusal));
   }
   if (handler->kind() == HandlerKind::am &&
       header->response_type == protocol::ResponseType::unary) {

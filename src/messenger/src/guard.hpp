@@ -7,6 +7,7 @@
 #include "hello.hpp"
 
 #include <velo/crypto/key.hpp>
+#include <velo/messenger/access.hpp>
 #include <velo/messenger/identity.hpp>
 #include <velo/transport/connection.hpp>
 
@@ -17,6 +18,7 @@ namespace velo::messenger {
 struct GuardOptions {
   crypto::PrivateKey instance_key;             ///< none: a random id, which proves nothing
   std::optional<bool> require_authentication;  ///< default: whether there is an instance key
+  AccessPolicy access;
 };
 
 class Guard {
@@ -36,6 +38,11 @@ class Guard {
   /// has proven that; Errc::not_authenticated if it had to.
   Result<bool> judge(const InstanceId& other, const std::optional<Offer>& offer, WorkerId self,
                      BindingRole role, const transport::Connection& connection) const;
+
+  /// Whether calls of the application's handlers have to be looked at, beyond what the handlers
+  /// say themselves.
+  bool has_rules() const noexcept { return !options_.access.empty(); }
+  const AccessPolicy& access() const noexcept { return options_.access; }
 
  private:
   GuardOptions options_;

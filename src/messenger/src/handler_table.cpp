@@ -72,6 +72,9 @@ Result<void> HandlerTable::add(Handler handler, bool system) {
     return velo::make_error(velo::Errc::invalid_argument,
                             "a handler's name has 1 to 65,535 bytes of UTF-8");
   }
+  if (handler.callers().size() > limits::access_callers_max) {
+    return velo::make_error(velo::Errc::invalid_argument, "access_callers_max is reached");
+  }
   if (!system && name.front() == '_') {
     return make_error(Errc::reserved_name,
                       "\"" + name + "\": names starting with _ are velo's own");
@@ -104,12 +107,13 @@ Result<void> HandlerTable::add(Handler handler, bool system) {
 }
 
 std::vector<std::string> HandlerTable::names() const {
-  const std::lock_guard lock(mutex_);
-  std::vector<std::string> names;
-  names.reserve(handlers_.size());
-  for (const auto& handler : handlers_) names.push_back(handler->name());
-  std::sort(names.begin(), names.end());
-  return names;
+  return names_where([](const Handler& /*handler*/) { return true; });
+}
+
+bool HandlerTable::hides_from(const ConnectionIdentity& caller) const {
+  bool hides = false;
+  for_each([&](const Handler& handler) { hides = hides || !handler.may_be_called_by(caller); });
+  return hides;
 }
 
 }  // namespace velo::messenger

@@ -8,6 +8,7 @@
 #include <velo/base/error.hpp>
 #include <velo/messenger/handler.hpp>
 
+#include <algorithm>
 #include <atomic>
 #include <cstdint>
 #include <memory>
@@ -27,6 +28,18 @@ class HandlerTable {
   Result<void> add(Handler handler, bool system);
   const Handler* find(std::string_view name) const noexcept;
   std::vector<std::string> names() const;
+  /// Sorted; those for which `wanted(handler)` holds.
+  template <class Wanted>
+  std::vector<std::string> names_where(Wanted wanted) const {
+    std::vector<std::string> names;
+    for_each([&](const Handler& handler) {
+      if (wanted(handler)) names.push_back(handler.name());
+    });
+    std::sort(names.begin(), names.end());
+    return names;
+  }
+  /// Whether some handler names its callers, and leaves this one out.
+  bool hides_from(const ConnectionIdentity& caller) const;
 
  private:
   /// `hash` may be read once `handler` was seen.
@@ -43,6 +56,11 @@ class HandlerTable {
     void insert(std::uint64_t hash, const Handler* handler) noexcept;
   };
 
+  template <class Visit>
+  void for_each(Visit visit) const {
+    const std::lock_guard lock(mutex_);
+    for (const auto& handler : handlers_) visit(*handler);
+  }
   static std::uint64_t hash_of(std::string_view name) noexcept;
 
   std::atomic<Table*> table_;

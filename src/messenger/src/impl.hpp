@@ -164,6 +164,13 @@ class Impl final : public CallTableEvents,
   void inbound_ended() noexcept;
   bool draining() const noexcept { return draining_.load(std::memory_order_acquire); }
 
+  // --- permissions.cpp
+  /// Why the other end cannot call what has this name, if it cannot; `handler` null: there is none.
+  std::optional<Error> refusal_of(const Link& link, std::string_view name,
+                                  const Handler* handler) const;
+  /// The names that it may call.
+  std::vector<std::string> handlers_for(const ConnectionIdentity& caller) const;
+
   // --- deadlines.cpp
   void note_deadline(TimePoint deadline);
 

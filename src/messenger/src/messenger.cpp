@@ -231,7 +231,13 @@ MessengerBuilder& MessengerBuilder::require_authentication(bool required) {
   return *this;
 }
 
+MessengerBuilder& MessengerBuilder::access(AccessPolicy policy) {
+  parts_->options.guard.access = std::move(policy);
+  return *this;
+}
+
 Result<std::unique_ptr<Messenger>> MessengerBuilder::build() {
+  if (auto sound = parts_->options.guard.access.check(); !sound) return sound.error();
   if (const auto& key = parts_->options.guard.instance_key; key.valid()) {
     if (const auto id = messenger::instance_of_key(key.public_key()); !id) return id.error();
   }

@@ -17,9 +17,9 @@ void Impl::register_system_handlers() {
     register_books_handler();
   }
   own(Handler::unary_handler("_list_handlers",
-                             [this](Context&) {
+                             [this](Context& context) {
                                HandlersResponse response;
-                               response.handlers = handlers_.names();
+                               response.handlers = handlers_for(context.peer_identity());
                                return encode_handlers_response(response);
                              })
           .inline_()
@@ -99,7 +99,7 @@ void Impl::handle_hello(Link& link, const protocol::RequestHeader& header, ByteS
   // What our own greeting agreed on holds for a connection that we dialled, and others rely on it.
   if (extensions_ && !link.dialed()) link.agreement = agree(offer_, request->offer);
   HandlersResponse response;
-  response.handlers = handlers_.names();
+  response.handlers = handlers_for(link.identity());
   if (extensions_ && request->offer) response.offer = link.answered;
   const Bytes body = encode_handlers_response(response);
   std::array<std::byte, protocol::response_fixed_bytes> stack;

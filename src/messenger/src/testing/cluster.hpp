@@ -105,6 +105,8 @@ class Cluster {
     if (setup.window_calls != 0) builder.request_window(setup.window_calls, setup.window_bytes);
     if (setup.memory_bytes != 0) builder.memory_budget(setup.memory_bytes);
     if (setup.legacy) builder.without_extensions();
+    // The books of a cluster are open to all of it.
+    builder.access(AccessPolicy().allow("_books", Who::anyone()));
     if (setup.configure) setup.configure(builder);
     auto built = builder.build();
     EXPECT_TRUE(built) << built.error().to_string();

@@ -8,6 +8,7 @@
 #include <velo/base/bytes.hpp>
 #include <velo/base/error.hpp>
 #include <velo/base/task.hpp>
+#include <velo/messenger/access.hpp>
 #include <velo/messenger/context.hpp>
 #include <velo/messenger/error.hpp>
 #include <velo/messenger/ordered.hpp>
@@ -20,6 +21,7 @@
 #include <string>
 #include <type_traits>
 #include <utility>
+#include <vector>
 
 namespace velo {
 
@@ -160,6 +162,10 @@ class Handler {
   std::size_t max_concurrent() const noexcept { return max_concurrent_; }
   std::size_t max_queue_depth() const noexcept { return max_queue_depth_; }
   bool is_async() const noexcept { return static_cast<bool>(async_); }
+  /// Empty: everybody whom the access policy lets.
+  const std::vector<Who>& callers() const noexcept { return callers_; }
+  /// As far as the handler itself says.
+  bool may_be_called_by(const ConnectionIdentity& caller) const noexcept;
 
   /// For the dispatcher.
   HandlerResult run(Context& context) const { return sync_(context); }
@@ -178,6 +184,7 @@ class Handler {
   std::size_t max_concurrent_ = 0;
   std::size_t max_queue_depth_ = messenger::limits::concurrent_depth_default;
   std::shared_ptr<messenger::HandlerQueue> queue_;
+  std::vector<Who> callers_;
   Sync sync_;
   Async async_;
 };
@@ -230,6 +237,16 @@ class Handler::Builder {
     handler_.mode_ = DispatchMode::spawn;
     handler_.max_concurrent_ = invocations;
     if (!handler_.order_) handler_.max_queue_depth_ = max_queue_depth;
+    return std::move(*this);
+  }
+  /// Only these may call it (any of them; said twice, they add up), and only if the messenger's
+  /// access policy lets them as well. Everybody else is answered Errc::permission_denied.
+  Builder&& only(Who who) && {
+    handler_.callers_.push_back(std::move(who));
+    return std::move(*this);
+  }
+  Builder&& only(const std::vector<Who>& any_of) && {
+    handler_.callers_.insert(handler_.callers_.end(), any_of.begin(), any_of.end());
     return std::move(*this);
   }
   Handler build() && { return std::move(handler_); }

@@ -11,6 +11,7 @@
 #include <velo/base/world.hpp>
 #include <velo/crypto/key.hpp>
 #include <velo/discovery/discovery.hpp>
+#include <velo/messenger/access.hpp>
 #include <velo/messenger/broadcast.hpp>
 #include <velo/messenger/call.hpp>
 #include <velo/messenger/context.hpp>
@@ -173,6 +174,9 @@ class [[nodiscard]] MessengerBuilder {
   /// Whether who shows a certificate has to prove its instance id as well; on where there is an
   /// instance key.
   MessengerBuilder& require_authentication(bool required);
+  /// Who may call which handlers (access.hpp). Without rules: everybody. build():
+  /// velo::Errc::invalid_argument for rules that make no sense.
+  MessengerBuilder& access(AccessPolicy policy);
   /// For tests of the wire only: behave like a peer of the public velo, without our additions.
   MessengerBuilder& without_extensions();
 
