@@ -42,7 +42,6 @@ class Proof : public ::testing::Test {
     EXPECT_TRUE(verified.error().is(Errc::not_authenticated)) << verified.error().to_string();
     EXPECT_FALSE(judge({read, binding, false}));
   }
-
 };
 
 TEST(BindingPage, EachVectorIsWhatTheCodeDerivesSignsAndVerifies) {
