@@ -64,4 +64,45 @@ constexpr std::size_t shm_ring_bytes_min = std::size_t{4} << 10;
 /// is refused.
 constexpr std::size_t shm_ring_bytes_max = std::size_t{16} << 20;
 
+// Of QUIC.
+
+/// Streams on which lanes other than 0 are ordered. Policy: lanes whose numbers agree modulo this
+/// share one, and wait for each other.
+constexpr std::size_t quic_ordered_streams_max = 16;
+/// Streams for frames in no order. Policy: when all of them have something under way, the one with
+/// the least takes the next frame.
+constexpr std::size_t quic_unordered_streams_max = 31;
+/// Streams that the other end may open. Policy: the QUIC library closes a connection with more.
+constexpr std::size_t quic_streams_max = 64;
+/// What one stream may have under way to here. Policy: the sender waits.
+constexpr std::size_t quic_stream_window_bytes = std::size_t{8} << 20;
+/// What all streams of a connection may have under way to here; it may have to be kept while
+/// something before it is missing, and is charged then. Policy: the sender waits.
+constexpr std::size_t quic_connection_window_bytes = std::size_t{16} << 20;
+/// What the QUIC library holds for a connection without charging it. Policy: more is charged to the
+/// budget.
+constexpr std::size_t quic_uncharged_bytes = std::size_t{128} << 10;
+/// What may arrive on streams before the other end has confirmed the handshake; charged. Policy:
+/// with more, the connection is closed.
+constexpr std::size_t quic_early_bytes_max = std::size_t{1} << 20;
+/// A frame that may be lost and is at most so long, preamble included, travels as a datagram.
+/// Policy: a longer one travels on its lane's stream.
+constexpr std::size_t quic_datagram_bytes_max = 1100;
+/// Frames that may be lost and wait to be sent. Policy: further ones are dropped and counted.
+constexpr std::size_t quic_datagrams_queued_max = 256;
+/// Connection ids of the other end that are kept. Policy: it is told not to send more.
+constexpr std::size_t quic_ids_max = 4;
+/// Handshakes under way from which on everybody is first asked to show where he is (Retry). Policy:
+/// nothing is kept for who has not.
+constexpr std::size_t quic_retry_from_handshakes = 32;
+/// How long the answer to that question is good. Policy: a later one is refused.
+constexpr Duration quic_token_time = std::chrono::seconds(10);
+/// Connections that are over and whose goodbye is said again to packets that come late. Policy: the
+/// oldest is forgotten.
+constexpr std::size_t quic_closed_kept_max = 1024;
+/// For so long. Policy: afterwards they are answered as any unknown connection is.
+constexpr Duration quic_closed_kept_time = std::chrono::seconds(5);
+/// Stateless resets in a second. Policy: further packets of unknown connections are not answered.
+constexpr std::uint32_t quic_resets_per_second = 100;
+
 }  // namespace velo::transport::limits
