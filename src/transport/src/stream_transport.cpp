@@ -10,6 +10,7 @@
 #include <velo/transport/failed_dial.hpp>
 #include <velo/transport/on_shard.hpp>
 
+#include <chrono>
 #include <utility>
 
 namespace velo::transport {
@@ -81,6 +82,16 @@ Result<void> StreamTransport::check_entry(ByteSpan entry) const {
   if (world_ == nullptr) return make_error(Errc::not_started);
   if (Result<Endpoint> endpoint = choose(*world_, entry); !endpoint) return endpoint.error();
   return {};
+}
+
+Reach StreamTransport::assess(ByteSpan entry) const {
+  if (world_ == nullptr) return {};
+  const Result<Endpoint> endpoint = choose(*world_, entry);
+  if (!endpoint) return {};
+  if (endpoint->kind == Endpoint::Kind::unix_socket) {
+    return {Locality::same_host, true, std::chrono::microseconds(20)};
+  }
+  return reach_of_ip(endpoint->host, {});
 }
 
 std::unique_ptr<Dial> StreamTransport::connect(Shard& shard, ByteSpan entry, ConnectHandler done) {

@@ -11,6 +11,7 @@
 
 #include <fmt/format.h>
 
+#include <chrono>
 #include <map>
 #include <mutex>
 #include <string>
@@ -118,6 +119,11 @@ class InprocTransport final : public Transport {
       return make_error(Errc::no_endpoint, instance->to_string() + " is not in this process");
     }
     return {};
+  }
+
+  Reach assess(ByteSpan entry) const override {
+    if (!parse(entry)) return {};
+    return {Locality::same_process, true, std::chrono::nanoseconds(500)};
   }
 
   std::unique_ptr<Dial> connect(Shard& shard, ByteSpan entry, ConnectHandler done) override {

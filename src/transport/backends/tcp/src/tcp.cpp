@@ -18,6 +18,12 @@ class TcpTransport final : public StreamTransport {
   explicit TcpTransport(TcpOptions options)
       : StreamTransport("tcp"), options_(std::move(options)) {}
 
+  Reach assess(ByteSpan entry) const override {
+    if (world() == nullptr) return {};
+    const Result<Endpoint> endpoint = choose(*world(), entry);
+    return endpoint ? reach_of_ip(endpoint->host, interfaces_) : Reach();
+  }
+
  private:
   Result<std::optional<Listening>> listening(World& world, const InstanceId& /*self*/) override {
     interfaces_ = world.network().interfaces();

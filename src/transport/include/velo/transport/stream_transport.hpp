@@ -34,6 +34,8 @@ class StreamTransport : public Transport {
   Result<void> start(const TransportContext& context) final;
   Bytes address_entry() const final { return entry_; }
   Result<void> check_entry(ByteSpan entry) const final;
+  /// Unix sockets and loopback are this host; whoever knows its interfaces can say more.
+  Reach assess(ByteSpan entry) const override;
   std::unique_ptr<Dial> connect(Shard& shard, ByteSpan entry, ConnectHandler done) final;
   void stop() noexcept final;
 
@@ -60,6 +62,9 @@ class StreamTransport : public Transport {
                                                           StreamHandler on_accept);
   virtual std::unique_ptr<Connecting> open_stream(World& world, Shard& shard,
                                                   const Endpoint& remote, StreamHandler done) const;
+
+  /// Null before start().
+  World* world() const noexcept { return world_; }
 
  private:
   const std::shared_ptr<StreamEnvironment> environment_;

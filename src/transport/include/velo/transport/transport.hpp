@@ -10,6 +10,7 @@
 #include <velo/base/ids.hpp>
 #include <velo/base/world.hpp>
 #include <velo/transport/connection.hpp>
+#include <velo/transport/reach.hpp>
 
 #include <cstddef>
 #include <cstdint>
@@ -88,6 +89,10 @@ class Transport {
   /// Whether an entry of this transport's kind can be understood and looks reachable from this
   /// host.
   virtual Result<void> check_entry(ByteSpan entry) const = 0;
+
+  /// Where an entry that check_entry() accepts leads to, as far as that can be said without asking
+  /// anybody; what is not known counts as far away and readable by others.
+  virtual Reach assess(ByteSpan entry) const;
 
   /// `done` runs exactly once on `shard`, never inside this call; it must start() the connection or
   /// drop it.
