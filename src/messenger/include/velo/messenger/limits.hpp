@@ -71,6 +71,11 @@ constexpr Duration redial_pause_longest = std::chrono::seconds(10);
 /// Life of a connection that proves that its peer can be reached. Policy: one that broke sooner
 /// counts as one more failure; after a longer one the peer is dialled again at once.
 constexpr Duration connection_lived_min = std::chrono::seconds(1);
+/// How much shorter a measured round trip must be than that of a path that would be chosen
+/// otherwise. Policy: a smaller gain changes nothing.
+constexpr int path_gain_times = 2;
+/// The least time that such a gain saves. Policy: a smaller gain changes nothing.
+constexpr Duration path_gain_min = std::chrono::microseconds(5);
 /// Time that Messenger::shutdown() gives running handlers, unless told otherwise. Policy: then
 /// everything closes, and it ends as velo::Errc::deadline_exceeded.
 constexpr Duration drain_default = std::chrono::seconds(10);
