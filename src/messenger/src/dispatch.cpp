@@ -4,6 +4,7 @@
 #include "handler_queue.hpp"
 #include "impl.hpp"
 #include "no_room.hpp"
+#include "path_engine.hpp"
 #include "request_window.hpp"
 
 #include <velo/base/log.hpp>
@@ -137,6 +138,9 @@ void Impl::on_request(Link& link, const transport::InFrame& frame) {
   if (system) {
     if (header->name == "_hello") return handle_hello(link, *header, frame.payload());
     if (header->name == "_cancel") return handle_cancel(link, frame.payload());
+    if (header->name == "_path" && paths_ != nullptr) {
+      return paths_->serve(link, *header, frame.payload());
+    }
   }
   const Handler* handler = handlers_.find(header->name);
   auto reject = [&](Error error) {
@@ -326,60 +330,6 @@ void Impl::reply_error(Link& link, const protocol::RequestHeader& request, const
   const std::size_t size = protocol::encode_response(response, stack);
   send_reply(link, link.agreement, transport::FrameType::response, ByteSpan(stack).first(size),
              text);
-}
-
-void Impl::on_link_closed(Link& link, const Error& reason) {
-  const std::shared_ptr<Link> alive = link.self();
-  VELO_LOG_DEBUG(messenger, "connection closed", {"remote", link.connection().remote()},
-                 {"reason", reason.to_string()});
-  bool last = false;
-  {
-    const std::lock_guard lock(links_mutex_);
-    links_.erase(link.serial());
-    last = links_.empty();
-  }
-  if (link.dialed() && link.peer.valid()) {
-    for (std::size_t i = 0; i < shards_.size(); ++i) {
-      if (&world_.shard(i) != &link.connection().shard()) continue;
-      shards_[i].last_link = nullptr;
-      const auto found = shards_[i].ready.find(link.peer);
-      if (found != shards_[i].ready.end() && found->second == &link) shards_[i].ready.erase(found);
-    }
-  }
-  if (const auto peer = link.peer.valid() ? find_peer(link.peer) : nullptr) {
-    if (link.dialed()) {
-      link_lost(peer, link);
-    } else {
-      const std::lock_guard lock(peer->mutex);
-      if (peer->greeted_links > 0) --peer->greeted_links;
-    }
-    forget_if_unused(peer);
-  }
-  link.stop_all_inbound();
-  calls_->ledger().connection_closed(link.account);
-  if (link.window != nullptr) {
-    fail_pending(link.window->close(), make_error(Errc::not_sent, reason.to_string()));
-  }
-  const std::uint64_t written = link.connection().written();
-  const bool by_us = stopped_.load(std::memory_order_acquire);
-  calls_->for_each_live([&](CallSlot& slot, std::uint64_t generation) {
-    if (slot.travels_on.serial() != link.serial()) return;
-    const std::uint64_t end = slot.stream_end.load(std::memory_order_acquire);
-    if (!slot.claim(generation)) return;
-    const bool left = end <= written;
-    // As stop_now() ends those that it finds first.
-    if (by_us && left) {
-      return slot.end_as_unknown(
-          Error(error_code(Errc::shutting_down), Retry::later, reason.context()));
-    }
-    if (by_us) return slot.end(make_error(Errc::shutting_down, reason.context()));
-    if (left) return slot.end(make_error(Errc::connection_lost, reason.to_string()));
-    slot.end_as_not_sent(make_error(Errc::not_sent, reason.to_string()));
-  });
-  if (stopped_.load(std::memory_order_acquire)) {
-    bytes_cut_off_.fetch_add(link.connection().queued(), std::memory_order_acq_rel);
-  }
-  if (last) connections_over();
 }
 
 void Impl::inbound_ended() noexcept {

@@ -4,6 +4,7 @@
 
 #include "impl.hpp"
 #include "no_room.hpp"
+#include "path_engine.hpp"
 #include "request_window.hpp"
 
 #include <velo/base/log.hpp>
@@ -50,6 +51,7 @@ Result<bool> Impl::enqueue(const std::shared_ptr<Peer>& peer, PendingSend& send,
     if (peer->removed) return make_error(Errc::unknown_peer, "the peer was unregistered");
     if (peer->state == Peer::State::ready) {
       *ready = peer->link;
+      if (paths_ != nullptr && !send.is_reply) paths_->enter(**ready);
       return false;
     }
     if (send.is_reply && peer->link != nullptr && peer->link->hello_sent) {
@@ -86,33 +88,32 @@ void Impl::resolve(std::shared_ptr<Peer> peer) {
   }
   Op<PeerInfo> lookup = instance.valid() ? discovery_->discover_by_instance_id(instance)
                                          : discovery_->discover_by_worker_id(worker);
-  std::move(lookup).then(shard(peer->shard), [impl = shared_from_this(), peer,
-                                              attempt](Result<PeerInfo> found) {
-    if (!found) {
-      return impl->fail_attempt(peer, attempt,
-                                make_error(Errc::unknown_peer, found.error().to_string()));
-    }
-    if (found->worker_id() != peer->worker) {
-      return impl->fail_attempt(
-          peer, attempt, make_error(Errc::unknown_peer, "discovery answered for another peer"));
-    }
-    {
-      const std::lock_guard lock(peer->mutex);
-      if (peer->attempt != attempt || peer->removed) return;
-    }
-    if (auto registered = impl->register_peer(*found, PeerSource::discovery); !registered) {
-      return impl->fail_attempt(peer, attempt, registered.error());
-    }
-    {
-      const std::lock_guard lock(peer->mutex);
-      if (peer->attempt != attempt || peer->removed) return;
-      peer->state = Peer::State::dialing;
-      peer->last_failure = make_error(Errc::no_route, "none of our transports reaches the peer");
-    }
-    peer->candidates = impl->candidates_for(found->address);
-    std::reverse(peer->candidates.begin(), peer->candidates.end());
-    impl->dial_next(peer, attempt);
-  });
+  std::move(lookup).then(
+      shard(peer->shard), [impl = shared_from_this(), peer, attempt](Result<PeerInfo> found) {
+        if (!found) {
+          return impl->fail_attempt(peer, attempt,
+                                    make_error(Errc::unknown_peer, found.error().to_string()));
+        }
+        if (found->worker_id() != peer->worker) {
+          return impl->fail_attempt(
+              peer, attempt, make_error(Errc::unknown_peer, "discovery answered for another peer"));
+        }
+        {
+          const std::lock_guard lock(peer->mutex);
+          if (peer->attempt != attempt || peer->removed) return;
+        }
+        if (auto registered = impl->register_peer(*found, PeerSource::discovery); !registered) {
+          return impl->fail_attempt(peer, attempt, registered.error());
+        }
+        {
+          const std::lock_guard lock(peer->mutex);
+          if (peer->attempt != attempt || peer->removed) return;
+          peer->state = Peer::State::dialing;
+          peer->candidates = impl->candidates_for(*peer);
+        }
+        std::reverse(peer->candidates.begin(), peer->candidates.end());
+        impl->dial_next(peer, attempt);
+      });
 }
 
 void Impl::dial_next(std::shared_ptr<Peer> peer, std::uint64_t attempt) {
@@ -127,6 +128,7 @@ void Impl::dial_next(std::shared_ptr<Peer> peer, std::uint64_t attempt) {
       const auto found = peer->info.address.find(candidate->key());
       if (found != peer->info.address.end()) entry = found->second;
       peer->dialled = true;
+      peer->dialing = candidate;
     }
   }
   if (candidate == nullptr) return fail_attempt(peer, attempt, peer->last_failure);
@@ -146,11 +148,13 @@ void Impl::on_dialed(const std::shared_ptr<Peer>& peer_reference, std::uint64_t 
   post(shard(peer->shard), [finished = std::shared_ptr<transport::Dial>(std::move(peer->dial))] {});
   if (!connection) {
     peer->last_failure = make_error(Errc::not_sent, connection.error().to_string());
+    if (paths_ != nullptr) paths_->dial_failed(*peer, *peer->dialing, connection.error());
     return dial_next(peer, attempt);
   }
   if (stopped_.load(std::memory_order_acquire)) return;
   transport::Connection& started = **connection;
   const std::shared_ptr<Link> link = add_link(std::move(*connection), true);
+  link->route = peer->dialing;
   {
     const std::lock_guard lock(peer->mutex);
     link->peer = peer->info.instance_id;
@@ -175,17 +179,14 @@ void Impl::send_waiting_replies(const std::shared_ptr<Peer>& peer, Link& link) {
     }
     peer->pending = std::move(requests);
   }
-  for (PendingSend& reply : replies) send_pending(link, reply);
+  for (PendingSend& reply : replies) (void)send_pending(link, reply);
 }
 
-void Impl::greet(const std::shared_ptr<Peer>& peer, std::uint64_t attempt,
-                 std::shared_ptr<Link> link) {
+bool Impl::send_hello(const std::shared_ptr<Peer>& peer, const std::shared_ptr<Link>& link,
+                      std::move_only_function<void(Reply)> then) {
   CallSlot* slot =
       calls_->allocate({Pattern::unary, true, world_.clock().now() + limits::hello_timeout});
-  if (slot == nullptr) {
-    link->connection().close(make_error(Errc::too_many_calls));
-    return fail_attempt(peer, attempt, make_error(Errc::too_many_calls, "no slot to greet with"));
-  }
+  if (slot == nullptr) return false;
   note_deadline(world_.clock().now() + limits::hello_timeout);
   HelloRequest hello;
   hello.peer_info = self_;
@@ -204,11 +205,23 @@ void Impl::greet(const std::shared_ptr<Peer>& peer, std::uint64_t attempt,
     end_call(id, make_error(Errc::not_sent, "closed before the greeting"), false);
   }
   link->hello_sent = true;
-  Op<Reply>(*slot, [](OpState& state) -> Result<Reply> { return take_reply(state); })
-      .then(shard(peer->shard),
-            [impl = shared_from_this(), peer, attempt, link](Result<Reply> reply) {
-              impl->on_greeted(peer, attempt, link, std::move(*reply));
-            });
+  Op<Reply>(*slot, [](OpState& state) -> Result<Reply> {
+    return take_reply(state);
+  }).then(shard(peer->shard), [then = std::move(then)](Result<Reply> reply) mutable {
+    then(std::move(*reply));
+  });
+  return true;
+}
+
+void Impl::greet(const std::shared_ptr<Peer>& peer, std::uint64_t attempt,
+                 std::shared_ptr<Link> link) {
+  const bool asked =
+      send_hello(peer, link, [impl = shared_from_this(), peer, attempt, link](Reply reply) {
+        impl->on_greeted(peer, attempt, link, std::move(reply));
+      });
+  if (asked) return;
+  link->connection().close(make_error(Errc::too_many_calls));
+  fail_attempt(peer, attempt, make_error(Errc::too_many_calls, "no slot to greet with"));
 }
 
 Result<HandlersResponse> Impl::read_answer(Link& link, const Peer& peer, const Reply& reply) {
@@ -231,30 +244,32 @@ Result<HandlersResponse> Impl::read_answer(Link& link, const Peer& peer, const R
   return response;
 }
 
+Result<void> Impl::take_greeting(Peer& peer, Link& link, const Reply& reply) {
+  auto response = read_answer(link, peer, reply);
+  if (!response) return response.error();
+  if (extensions_) link.agreement = agree(offer_, response->offer);
+  if (link.agreement.windowed()) {
+    link.window = std::make_unique<RequestWindow>(link.connection().shard(), memory_);
+    link.window->open(link.agreement.window_calls, link.agreement.window_bytes);
+  }
+  link.set_handlers(
+      std::make_shared<const HandlerNames>(greeting_detail::sorted(std::move(response->handlers))));
+  const std::lock_guard lock(peer.mutex);
+  peer.note_identity(link.identity());
+  return {};
+}
+
 void Impl::on_greeted(const std::shared_ptr<Peer>& peer, std::uint64_t attempt,
                       const std::shared_ptr<Link>& link, Reply reply) {
-  auto response = read_answer(*link, *peer, reply);
-  if (response) {
-    if (extensions_) link->agreement = agree(offer_, response->offer);
-    if (link->agreement.windowed()) {
-      link->window = std::make_unique<RequestWindow>(link->connection().shard(), memory_);
-      link->window->open(link->agreement.window_calls, link->agreement.window_bytes);
-    }
-    link->set_handlers(std::make_shared<const HandlerNames>(
-        greeting_detail::sorted(std::move(response->handlers))));
-    {
-      const std::lock_guard lock(peer->mutex);
-      peer->note_identity(link->identity());
-    }
-    return become_ready(peer, link);
-  }
-  const Error& failure = response.error();
-  link->connection().close(failure);
+  const auto taken = take_greeting(*peer, *link, reply);
+  if (taken) return become_ready(peer, link);
+  link->connection().close(taken.error());
   {
     const std::lock_guard lock(peer->mutex);
     if (peer->link == link) peer->link = nullptr;
   }
-  peer->last_failure = failure;
+  peer->last_failure = taken.error();
+  if (paths_ != nullptr) paths_->dial_failed(*peer, *link->route, taken.error());
   dial_next(peer, attempt);
 }
 
@@ -271,34 +286,53 @@ void Impl::become_ready(const std::shared_ptr<Peer>& peer, const std::shared_ptr
       if (peer->pending.empty()) {
         peer->state = Peer::State::ready;
         peer->ready_since = world_.clock().now();
+        link->held.store(false, std::memory_order_seq_cst);
         break;
       }
       batch = std::exchange(peer->pending, {});
       peer->pending_memory.clear();
     }
     VELO_PLANT(overtaking, std::reverse(batch.begin(), batch.end()));
-    for (PendingSend& send : batch) send_pending(*link, send);
+    for (std::size_t i = 0; i < batch.size(); ++i) {
+      if (send_pending(*link, batch[i])) continue;
+      return put_back(*peer, batch, i);
+    }
   }
-  if (link->peer.valid()) {
-    shards_[peer->shard].last_link = nullptr;
-    shards_[peer->shard].ready[link->peer] = link.get();
-  }
+  publish(*peer, *link);
   VELO_LOG_DEBUG(messenger, "peer ready", {"peer", link->peer.to_string()},
                  {"transport", std::string(link->connection().transport_key())});
+  if (paths_ != nullptr) paths_->became_ready(peer, link);
 }
 
-void Impl::send_pending(Link& link, PendingSend& send) {
+void Impl::put_back(Peer& peer, std::deque<PendingSend>& batch, std::size_t first) {
+  // The link's end is about to be told; what is left goes by another path.
+  const std::lock_guard lock(peer.mutex);
+  while (batch.size() > first) {
+    peer.pending_memory.take(batch.back().bytes());
+    peer.pending.push_front(std::move(batch.back()));
+    batch.pop_back();
+  }
+}
+
+void Impl::publish(const Peer& peer, Link& link) {
+  if (!link.peer.valid()) return;
+  shards_[peer.shard].last_link = nullptr;
+  shards_[peer.shard].ready[link.peer] = &link;
+}
+
+bool Impl::send_pending(Link& link, PendingSend& send) {
   if (send.is_reply) {
     (void)send_reply_on(link, send.reply_type, send.reply_header, send.payload);
-    return reply_left();
+    reply_left();
+    return true;
   }
   CallSlot* slot = calls_->find(send.id.slot());
-  if (slot == nullptr || slot->live_generation() != send.id.generation()) return;
+  if (slot == nullptr || slot->live_generation() != send.id.generation()) return true;
   if (send.pattern == Pattern::fire && !send.handler.starts_with('_') &&
       !link.may_have_handler(send.handler)) {
     end_call(send.id,
              make_error(Errc::unknown_handler, "the peer has no handler \"" + send.handler + "\""));
-    return;
+    return true;
   }
   Outgoing outgoing;
   outgoing.pattern = send.pattern;
@@ -308,8 +342,10 @@ void Impl::send_pending(Link& link, PendingSend& send) {
   outgoing.headers = send.headers;
   outgoing.payload = &send.payload;
   if (transmit(link, *slot, send.id, outgoing, SlotHold::loose) == Transmitted::link_closed) {
+    if (link.agreement.path) return false;
     end_call(send.id, make_error(Errc::not_sent, "the connection closed before it was used"));
   }
+  return true;
 }
 
 }  // namespace velo::messenger

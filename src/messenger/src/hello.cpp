@@ -225,6 +225,7 @@ Agreement agree(const Offer& ours, const std::optional<Offer>& theirs) {
   agreement.status = both("status");
   agreement.cancel = both("cancel");
   agreement.msgpack = both("msgpack");
+  agreement.path = both("path") && agreement.same_conn;
   agreement.peer_incarnation = theirs->incarnation;
   agreement.frame_bytes_max =
       hello_detail::smaller_said(agreement.frame_bytes_max, theirs->frame_bytes_max);

@@ -52,6 +52,7 @@ struct Agreement {
   bool cancel = false;   ///< `_cancel` is understood
   bool window = false;   ///< the two numbers below bound what is in flight; they are 0 otherwise
   bool msgpack = false;  ///< typed bodies are MessagePack; JSON otherwise
+  bool path = false;     ///< both have several transports, and can change the path
   std::uint64_t peer_incarnation = 0;
   std::uint64_t frame_bytes_max = velo::limits::frame_bytes_max;
   std::uint64_t window_calls = 0;

@@ -13,6 +13,7 @@
 #include "hello.hpp"
 #include "inbound_call.hpp"
 #include "link.hpp"
+#include "outgoing.hpp"
 #include "peer.hpp"
 #include "protocol.hpp"
 
@@ -32,30 +33,8 @@
 
 namespace velo::messenger {
 
-struct ImplOptions {
-  std::vector<std::unique_ptr<transport::Transport>> transports;
-  std::shared_ptr<discovery::PeerDiscovery> discovery;
-  std::size_t calls_max = limits::calls_max;
-  std::size_t memory_bytes = velo::limits::memory_budget_bytes_default;
-  std::size_t peer_memory_bytes = 0;  ///< 0: as MemoryBudget has it
-  bool extensions = true;
-  std::uint64_t window_calls = window_calls_default;
-  std::uint64_t window_bytes = window_bytes_default;
-  GuardOptions guard;
-};
-
-/// A send on its way to a link; borrows from the caller.
-struct Outgoing {
-  Pattern pattern = Pattern::fire;
-  bool system = false;
-  bool typed = false;
-  std::string_view handler;
-  ByteSpan headers;
-  const Bytes* payload = nullptr;
-  bool held_back = false;  ///< comes from the window's queue
-};
-
 class HandlerQueue;
+class PathEngine;
 class WaitingSend;
 
 class Impl final : public CallTableEvents,
@@ -136,7 +115,8 @@ class Impl final : public CallTableEvents,
                        std::shared_ptr<Link>* ready);
 
   // --- reconnect.cpp
-  void link_lost(const std::shared_ptr<Peer>& peer, const Link& link);
+  /// `elsewhere`: another path may be tried at once, however soon this connection broke.
+  void link_lost(const std::shared_ptr<Peer>& peer, const Link& link, bool elsewhere = false);
   /// On the peer's shard: the pause of `attempt` is over, or not wanted any longer.
   void end_pause(const std::shared_ptr<Peer>& peer, std::uint64_t attempt);
 
@@ -202,7 +182,13 @@ class Impl final : public CallTableEvents,
   void close_if_stopped(Link& link) noexcept;
   Shard& shard(std::size_t index) noexcept { return world_.shard(index); }
 
+  // --- path_engine.hpp
+  PathReport path_report(const InstanceId& peer) const;
+  Result<void> prefer_path(const InstanceId& peer, std::string_view transport);
+
  private:
+  friend class PathEngine;
+  friend struct PeerPaths;
   friend class WaitingSend;
   struct alignas(64) ShardState {
     /// Ready outgoing links by peer; read and written on the shard's thread only.
@@ -239,6 +225,8 @@ class Impl final : public CallTableEvents,
   void start_claimed(std::shared_ptr<WaitingSend> send, CallSlot& slot);
   void run_waiting();
 
+  class LeaveLink;
+
   // unlisted_fire.cpp
   /// False: `link` is no longer the peer's; look again.
   bool hold_for_list(const std::shared_ptr<Peer>& peer, const std::shared_ptr<Link>& link,
@@ -259,6 +247,8 @@ class Impl final : public CallTableEvents,
   // peers.cpp
   Result<std::shared_ptr<Peer>> peer_for(const CallSpec& spec);
   std::vector<transport::Transport*> candidates_for(const WorkerAddress& address) const;
+  /// In which order to dial; under the peer's mutex.
+  std::vector<transport::Transport*> candidates_for(Peer& peer);
 
   // greeting.cpp
   void resolve(std::shared_ptr<Peer> peer);
@@ -270,8 +260,15 @@ class Impl final : public CallTableEvents,
   Result<HandlersResponse> read_answer(Link& link, const Peer& peer, const Reply& reply);
   void on_greeted(const std::shared_ptr<Peer>& peer, std::uint64_t attempt,
                   const std::shared_ptr<Link>& link, Reply reply);
+  /// False: no slot to greet with.
+  bool send_hello(const std::shared_ptr<Peer>& peer, const std::shared_ptr<Link>& link,
+                  std::move_only_function<void(Reply)> then);
+  Result<void> take_greeting(Peer& peer, Link& link, const Reply& reply);
   void become_ready(const std::shared_ptr<Peer>& peer, const std::shared_ptr<Link>& link);
-  void send_pending(Link& link, PendingSend& send);
+  void put_back(Peer& peer, std::deque<PendingSend>& batch, std::size_t first);
+  void publish(const Peer& peer, Link& link);
+  /// False: the link is closed, and the send is still whole.
+  bool send_pending(Link& link, PendingSend& send);
   void send_waiting_replies(const std::shared_ptr<Peer>& peer, Link& link);
   Op<std::vector<std::string>> ask_for_handlers(const InstanceId& peer, Duration timeout);
 
@@ -299,6 +296,7 @@ class Impl final : public CallTableEvents,
   void run_inline(Link& link, const Handler& handler, InboundCall::Request request,
                   const transport::InFrame& frame);
   void malformed(Link& link, const Error& error);
+  void end_calls_of(Link& link, const Error& reason);
 
   // deadlines.cpp
   void rearm(TimePoint at);
@@ -325,6 +323,7 @@ class Impl final : public CallTableEvents,
 
   World& world_;
   std::vector<std::unique_ptr<transport::Transport>> transports_;
+  std::unique_ptr<PathEngine> paths_;  ///< null: there is nothing to choose
   std::shared_ptr<discovery::PeerDiscovery> discovery_;
   mutable std::mutex announcement_mutex_;
   AnnouncementState announcement_state_;

@@ -11,12 +11,14 @@
 #include <velo/messenger/identity.hpp>
 #include <velo/messenger/message_id.hpp>
 #include <velo/transport/connection.hpp>
+#include <velo/transport/transport.hpp>
 
 #include <atomic>
 #include <cstdint>
 #include <deque>
 #include <memory>
 #include <mutex>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <unordered_map>
@@ -72,6 +74,16 @@ class Link final : public transport::ConnectionEvents, public std::enable_shared
   std::unique_ptr<RequestWindow> window;
   /// The window waits for a connection with room for `_cancel`.
   std::atomic<bool> owes_cancels{false};
+
+  // Of a peer that can be reached in several ways (path_engine.hpp).
+  transport::Transport* route = nullptr;  ///< what it was dialled with
+  /// Sends that have found this link, and have not come back from it yet.
+  std::atomic<std::uint32_t> senders{0};
+  Bytes token;                 ///< the connection's name, known to both ends only
+  std::optional<Error> death;  ///< it is closed; on the shard
+  bool mourned = false;        ///< and what follows from that was done
+  /// Lanes that requests have used here.
+  std::vector<std::uint32_t> lanes() const { return {0}; }
 
   std::shared_ptr<const HandlerNames> handlers() const;
   void set_handlers(std::shared_ptr<const HandlerNames> names);

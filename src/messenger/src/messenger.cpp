@@ -6,6 +6,7 @@
 #include "handler_queue.hpp"
 #include "impl.hpp"
 #include "loopback.hpp"
+#include "path_engine.hpp"
 #include "waiting_send.hpp"
 
 #include <velo/base/log.hpp>
@@ -31,6 +32,10 @@ Impl::Impl(World& world, ImplOptions options)
   offer_ = local_offer(worker_.value());
   offer_.window_calls = options.window_calls;
   offer_.window_bytes = options.window_bytes;
+  const PathPolicy& wishes = options.paths;
+  const bool wished = !wishes.prefer.empty() || !wishes.never.empty() || wishes.private_beyond_host;
+  if (transports_.size() > 1) offer_.features.emplace_back("path");
+  if (transports_.size() > 1 || wished) paths_ = std::make_unique<PathEngine>(*this, wishes);
   const std::uint64_t first_generation = world.random().next();
   calls_ = CallTable::create(world, worker_, options.calls_max, first_generation);
 }
@@ -182,6 +187,12 @@ Result<void> Messenger::publish_metrics(metrics::Registry& registry) {
 Op<NodeBooks> Messenger::books_of(const InstanceId& peer, Duration timeout) {
   return impl_->books_of(peer, timeout);
 }
+PathReport Messenger::explain_path(const InstanceId& peer) const {
+  return impl_->path_report(peer);
+}
+Result<void> Messenger::prefer_path(const InstanceId& peer, std::string_view transport) {
+  return impl_->prefer_path(peer, transport);
+}
 MemoryUse Messenger::memory() const { return impl_->memory()->use(); }
 
 struct MessengerBuilder::Parts {
@@ -215,6 +226,18 @@ MessengerBuilder& MessengerBuilder::request_window(std::size_t calls, std::size_
 MessengerBuilder& MessengerBuilder::memory_budget(std::size_t bytes, std::size_t peer_bytes) {
   parts_->options.memory_bytes = bytes;
   parts_->options.peer_memory_bytes = peer_bytes;
+  return *this;
+}
+MessengerBuilder& MessengerBuilder::prefer(std::vector<std::string> transports) {
+  parts_->options.paths.prefer = std::move(transports);
+  return *this;
+}
+MessengerBuilder& MessengerBuilder::never(std::vector<std::string> transports) {
+  parts_->options.paths.never = std::move(transports);
+  return *this;
+}
+MessengerBuilder& MessengerBuilder::require_private_beyond_host(bool required) {
+  parts_->options.paths.private_beyond_host = required;
   return *this;
 }
 MessengerBuilder& MessengerBuilder::without_extensions() {

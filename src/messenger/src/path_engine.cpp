@@ -12,8 +12,6 @@
 
 namespace velo::messenger {
 
-PeerPaths::PeerPaths(std::size_t transports) : records(transports) {}
-
 PathEngine::PathEngine(Impl& impl, PathPolicy policy) : impl_(impl), policy_(std::move(policy)) {}
 
 PeerPaths& PathEngine::of(Peer& peer) {
@@ -29,8 +27,8 @@ std::size_t PathEngine::index_of(const transport::Transport* transport) const no
 }
 
 std::string_view PathEngine::in_use(const Peer& peer) noexcept {
-  const bool greeted = peer.link != nullptr && peer.link->route != nullptr &&
-                       peer.state != Peer::State::dialing;
+  const bool greeted =
+      peer.link != nullptr && peer.link->route != nullptr && peer.state != Peer::State::dialing;
   return greeted ? peer.link->route->key() : std::string_view();
 }
 
@@ -155,6 +153,35 @@ Result<void> PathEngine::prefer(const PeerPtr& peer, std::string key) {
   post(impl_.shard(peer->shard),
        [impl = impl_.shared_from_this(), peer] { impl->paths_->evaluate(peer); });
   return {};
+}
+
+PathReport Impl::path_report(const InstanceId& id) const {
+  PathReport report;
+  report.from = self_.instance_id.to_string();
+  report.to = id.to_string();
+  if (id == self_.instance_id) {
+    report.chosen = "self";
+    report.why = "chosen: it is this messenger";
+    return report;
+  }
+  const auto peer = find_peer(id);
+  if (peer == nullptr) {
+    report.why = "the peer is not known";
+    return report;
+  }
+  if (paths_ != nullptr) return paths_->report(*peer);
+  PathEngine only(const_cast<Impl&>(*this), PathPolicy());
+  return only.report(*peer);
+}
+
+Result<void> Impl::prefer_path(const InstanceId& id, std::string_view transport) {
+  const auto peer = find_peer(id);
+  if (peer == nullptr) return make_error(Errc::unknown_peer, id.to_string());
+  if (paths_ != nullptr) return paths_->prefer(peer, std::string(transport));
+  const bool only = transport.empty() || transports_.front()->key() == transport;
+  if (only) return {};
+  return velo::make_error(velo::Errc::invalid_argument,
+                          "no transport of ours is " + std::string(transport));
 }
 
 }  // namespace velo::messenger

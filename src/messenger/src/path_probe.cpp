@@ -29,6 +29,7 @@ struct PeerPaths::Timer {
   }
 };
 
+PeerPaths::PeerPaths(std::size_t transports) : records(transports) {}
 PeerPaths::~PeerPaths() = default;
 
 void PathEngine::stop(Peer& peer) noexcept {

@@ -11,7 +11,8 @@ namespace velo::messenger {
 void PathEngine::serve(Link& link, const protocol::RequestHeader& header, ByteSpan payload) {
   auto message = decode_path_message(payload);
   if (!message) {
-    return impl_.reply_error(link, header, make_error(Errc::bad_request, message.error().context()));
+    return impl_.reply_error(link, header,
+                             make_error(Errc::bad_request, message.error().context()));
   }
   if (!link.agreement.path || link.dialed()) {
     return impl_.reply_error(link, header,

@@ -72,8 +72,8 @@ void PathEngine::try_switch(const PeerPtr& peer) {
 
 void PathEngine::on_quiet(const PeerPtr& peer, const LinkPtr& link) {
   if (link->senders.load(std::memory_order_seq_cst) != 0) return;  // leave() comes
-  if (link->end) {
-    if (std::exchange(link->ended, true)) return;
+  if (link->death) {
+    if (std::exchange(link->mourned, true)) return;
     return fail_over(peer, link);
   }
   PeerPaths& paths = of(*peer);
@@ -86,7 +86,7 @@ void PathEngine::on_quiet(const PeerPtr& peer, const LinkPtr& link) {
 
 void PathEngine::take_back(const PeerPtr& peer, Link& link) {
   if (link.window == nullptr) return;
-  std::deque<PendingSend> held = link.window->take_all();
+  std::deque<PendingSend> held = link.death ? link.window->close() : link.window->take_all();
   const std::lock_guard lock(peer->mutex);
   for (auto send = held.rbegin(); send != held.rend(); ++send) {
     peer->pending_memory.take(send->bytes());
@@ -179,7 +179,7 @@ void PathEngine::retire(const LinkPtr& link, Duration pause) {
       at, Task0{[](void* argument) {
                   const std::unique_ptr<Look> due(static_cast<Look*>(argument));
                   Impl& impl = *due->impl;
-                  if (due->link->end || impl.stopped_.load(std::memory_order_acquire)) return;
+                  if (due->link->death || impl.stopped_.load(std::memory_order_acquire)) return;
                   bool busy = false;
                   impl.calls_->for_each_live([&](CallSlot& slot, std::uint64_t /*generation*/) {
                     busy = busy || slot.travels_on.serial() == due->link->serial();
@@ -198,8 +198,13 @@ void PathEngine::retire(const LinkPtr& link, Duration pause) {
 
 void PathEngine::link_closed(Link& link, const Error& reason) {
   const PeerPtr peer = impl_.find_peer(link.peer);
-  link.end = reason;
-  if (peer == nullptr) return impl_.end_calls_of(link, reason);
+  link.death = reason;
+  if (peer == nullptr) {
+    if (link.window != nullptr) {
+      impl_.fail_pending(link.window->close(), make_error(Errc::not_sent, reason.to_string()));
+    }
+    return impl_.end_calls_of(link, reason);
+  }
   {
     const std::lock_guard lock(peer->mutex);
     if (peer->link.get() == &link) peer->state = Peer::State::switching;
@@ -211,7 +216,7 @@ void PathEngine::link_closed(Link& link, const Error& reason) {
 void PathEngine::fail_over(const PeerPtr& peer, const LinkPtr& link) {
   PeerPaths& paths = of(*peer);
   take_back(peer, *link);
-  impl_.end_calls_of(*link, *link->end);
+  impl_.end_calls_of(*link, *link->death);
   bool current = false;
   {
     const std::lock_guard lock(peer->mutex);
@@ -253,11 +258,9 @@ void PathEngine::next_attempt(const PeerPtr& peer, const Link& link) {
     const std::vector<PathOption> all = options(*peer);
     const RankedPath best = rank(*peer, all, impl_.world_.clock().now()).front();
     another = best.usable && !best.waiting;
-    peer->state = Peer::State::ready;
-    // Elsewhere it may be reached at once, however soon this one broke.
-    if (another) peer->ready_since = TimePoint();
   }
-  impl_.link_lost(peer, link);
+  // Elsewhere it may be reached at once, however soon this one broke.
+  impl_.link_lost(peer, link, another);
   impl_.forget_if_unused(peer);
 }
 

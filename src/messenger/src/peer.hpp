@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 // Peer: how one other instance is reached: its addresses, the one outgoing connection, and what
 // waits for that connection. States: idle (dial on demand) -> resolving (no address yet) -> dialing
-// (connect and greet) -> ready <-> asking (unlisted_fire.cpp); back to idle when that breaks after
-// it lived, else to pausing, which ends (reconnect.cpp) in the next attempt if somebody waits for
-// it, or in idle.
+// (connect and greet) -> ready <-> asking (unlisted_fire.cpp) or switching (path_switch.cpp); back
+// to idle when that breaks after it lived, else to pausing, which ends (reconnect.cpp) in the next
+// attempt if somebody waits for it, or in idle.
 // Threading: everything under `mutex`; nothing is sent while it is held.
 #pragma once
 
@@ -47,8 +47,10 @@ struct PendingSend {
   }
 };
 
+struct PeerPaths;
+
 struct Peer {
-  enum class State : std::uint8_t { idle, resolving, dialing, ready, asking, pausing };
+  enum class State : std::uint8_t { idle, resolving, dialing, ready, asking, switching, pausing };
   struct Pause;
   /// Which attempt begins, and whether with asking discovery.
   struct Start {
@@ -97,8 +99,10 @@ struct Peer {
   // Of the attempt under way; touched on the shard only.
   std::unique_ptr<transport::Dial> dial;
   std::vector<transport::Transport*> candidates;
+  transport::Transport* dialing = nullptr;
   Error last_failure = make_error(Errc::no_route);
-  std::unique_ptr<Pause> pause;  ///< while its timer runs; refers back to this peer
+  std::unique_ptr<Pause> pause;      ///< while its timer runs; refers back to this peer
+  std::unique_ptr<PeerPaths> paths;  ///< where this messenger chooses among transports
 };
 
 }  // namespace velo::messenger

@@ -2,6 +2,7 @@
 // The registry of peers.
 
 #include "impl.hpp"
+#include "path_engine.hpp"
 
 #include <algorithm>
 
@@ -63,6 +64,14 @@ std::optional<ConnectionIdentity> Impl::identity_of_peer(const InstanceId& id) c
   if (!peer) return std::nullopt;
   const std::lock_guard lock(peer->mutex);
   return peer->identity;
+}
+
+std::vector<transport::Transport*> Impl::candidates_for(Peer& peer) {
+  peer.last_failure = make_error(Errc::no_route, "none of our transports reaches the peer");
+  if (paths_ == nullptr) return candidates_for(peer.info.address);
+  auto order = paths_->dial_order(peer);
+  if (order.empty()) peer.last_failure = make_error(Errc::no_route, paths_->why_none(peer));
+  return order;
 }
 
 Result<void> Impl::register_peer(const PeerInfo& info, PeerSource source) {
@@ -153,6 +162,7 @@ Result<void> Impl::unregister_peer(const InstanceId& id) {
   post(shard(peer->shard), [impl = shared_from_this(), peer] {
     impl->cancel_pause(peer);
     peer->dial = nullptr;  // its callback keeps the peer
+    if (impl->paths_ != nullptr) impl->paths_->stop(*peer);
   });
   if (link) {
     link->connection().close(

@@ -4,6 +4,7 @@
 // deadline, for the attempt that ends the pause, and ends as that attempt does.
 
 #include "impl.hpp"
+#include "path_engine.hpp"
 
 #include <velo/base/log.hpp>
 
@@ -48,8 +49,7 @@ void Impl::start_attempt(const std::shared_ptr<Peer>& peer, Peer::Start start) {
     std::vector<transport::Transport*> candidates;
     {
       const std::lock_guard lock(peer->mutex);
-      candidates = impl->candidates_for(peer->info.address);
-      peer->last_failure = make_error(Errc::no_route, "none of our transports reaches the peer");
+      candidates = impl->candidates_for(*peer);
     }
     std::reverse(candidates.begin(), candidates.end());
     peer->candidates = std::move(candidates);
@@ -120,7 +120,7 @@ void Impl::drop_ended(Peer& peer) {
   });
 }
 
-void Impl::link_lost(const std::shared_ptr<Peer>& peer, const Link& link) {
+void Impl::link_lost(const std::shared_ptr<Peer>& peer, const Link& link, bool elsewhere) {
   const TimePoint now = world_.clock().now();
   std::uint64_t attempt = 0;
   Duration pause{};
@@ -128,10 +128,11 @@ void Impl::link_lost(const std::shared_ptr<Peer>& peer, const Link& link) {
   {
     const std::lock_guard lock(peer->mutex);
     // While greeting, on_greeted() hears of it through its own call.
-    const bool up = peer->state == Peer::State::ready || peer->state == Peer::State::asking;
+    const bool up = peer->state == Peer::State::ready || peer->state == Peer::State::asking ||
+                    peer->state == Peer::State::switching;
     if (peer->link.get() != &link || !up) return;
     peer->link = nullptr;
-    if (now - peer->ready_since >= limits::connection_lived_min ||
+    if (elsewhere || now - peer->ready_since >= limits::connection_lived_min ||
         stopped_.load(std::memory_order_acquire)) {
       peer->backoff.reset();
       peer->state = Peer::State::idle;

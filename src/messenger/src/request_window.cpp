@@ -85,6 +85,13 @@ void RequestWindow::put_back(PendingSend send) {
   held_.push_front(std::move(send));
 }
 
+std::deque<PendingSend> RequestWindow::take_all() {
+  const std::lock_guard lock(mutex_);
+  held_memory_.clear();
+  holds_.store(false, std::memory_order_seq_cst);
+  return std::exchange(held_, {});
+}
+
 std::deque<PendingSend> RequestWindow::close() {
   const std::lock_guard lock(mutex_);
   closed_ = true;

@@ -49,6 +49,8 @@ class RequestWindow {
   std::optional<PendingSend> pop();
   /// It does not fit yet. Shard.
   void put_back(PendingSend send);
+  /// All that waits; it goes another way.
+  std::deque<PendingSend> take_all();
   /// The connection is closed: nothing is held any longer.
   std::deque<PendingSend> close();
   /// Shard: one loop at a time goes through the queue.

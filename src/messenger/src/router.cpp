@@ -3,6 +3,7 @@
 
 #include "impl.hpp"
 #include "no_room.hpp"
+#include "path_engine.hpp"
 #include "request_window.hpp"
 #include "waiting_send.hpp"
 
@@ -130,6 +131,23 @@ void Impl::route(CallSpec& spec, CallSlot& slot, const Outgoing& outgoing) {
   send_or_enqueue(spec, std::move(*peer), slot, outgoing);
 }
 
+/// The send has come back from the link that it found, if it found one.
+class Impl::LeaveLink {
+ public:
+  LeaveLink(Impl& impl, const std::shared_ptr<Peer>& peer, const std::shared_ptr<Link>& link)
+      : impl_(impl), peer_(peer), link_(link) {}
+  LeaveLink(const LeaveLink&) = delete;
+  LeaveLink& operator=(const LeaveLink&) = delete;
+  ~LeaveLink() {
+    if (link_ != nullptr && impl_.paths_ != nullptr) impl_.paths_->leave(peer_, *link_);
+  }
+
+ private:
+  Impl& impl_;
+  const std::shared_ptr<Peer>& peer_;
+  const std::shared_ptr<Link>& link_;
+};
+
 void Impl::send_or_enqueue(const CallSpec& spec, std::shared_ptr<Peer> peer, CallSlot& slot,
                            const Outgoing& outgoing) {
   const MessageId id = slot.id();
@@ -143,7 +161,9 @@ void Impl::send_or_enqueue(const CallSpec& spec, std::shared_ptr<Peer> peer, Cal
     {
       const std::lock_guard lock(peer->mutex);
       if (peer->state == Peer::State::ready) link = peer->link;
+      if (link != nullptr && paths_ != nullptr) paths_->enter(*link);
     }
+    const LeaveLink leave(*this, peer, link);
     const bool unlisted = link != nullptr && outgoing.pattern == Pattern::fire &&
                           !link->may_have_handler(outgoing.handler);
     if (!link || unlisted) {
@@ -175,7 +195,11 @@ void Impl::send_or_enqueue(const CallSpec& spec, std::shared_ptr<Peer> peer, Cal
     }
     if (outgoing.pattern == Pattern::fire && !link->may_have_handler(outgoing.handler)) continue;
     if (transmit(*link, slot, id, outgoing, SlotHold::held) == Transmitted::done) return;
-    link_lost(peer, *link);
+    if (link->agreement.path) {
+      paths_->await_end(peer, *link);
+    } else {
+      link_lost(peer, *link);
+    }
   }
   end_call(id, make_error(Errc::not_sent, "the peer's connections keep closing"));
 }

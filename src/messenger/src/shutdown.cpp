@@ -3,6 +3,7 @@
 
 #include "handler_queue.hpp"
 #include "impl.hpp"
+#include "path_engine.hpp"
 #include "waiting_send.hpp"
 
 namespace velo::messenger {
@@ -92,6 +93,7 @@ void Impl::stop_on_shard(std::size_t index) {
   for (const auto& peer : mine) {
     peer->dial = nullptr;
     cancel_pause(peer);
+    if (paths_ != nullptr) paths_->stop(*peer);
     std::uint64_t attempt = 0;
     {
       const std::lock_guard lock(peer->mutex);

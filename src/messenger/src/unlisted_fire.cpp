@@ -4,6 +4,7 @@
 // meanwhile waits behind, in order and bounded like what waits for a connection.
 
 #include "impl.hpp"
+#include "path_engine.hpp"
 
 #include <algorithm>
 
@@ -27,6 +28,7 @@ bool Impl::hold_for_list(const std::shared_ptr<Peer>& peer, const std::shared_pt
   } else if (*queued) {
     calls_->ledger().waited_for_connection();
   }
+  if (other != nullptr && paths_ != nullptr) paths_->leave(peer, *other);
   ask_held(peer, link);
   return !queued || *queued;
 }
@@ -86,7 +88,7 @@ void Impl::on_held_answer(const std::shared_ptr<Peer>& peer, const std::shared_p
       if (peer->pending.empty()) {
         peer->state = Peer::State::ready;
         link->held.store(false, std::memory_order_release);
-        return;
+        break;
       }
       while (!again && !peer->pending.empty()) {
         PendingSend& next = peer->pending.front();
@@ -98,15 +100,16 @@ void Impl::on_held_answer(const std::shared_ptr<Peer>& peer, const std::shared_p
         peer->pending.pop_front();
       }
     }
-    for (PendingSend& send : batch) {
-      if (failure && unlisted(send)) {
-        end_call(send.id, failure);
-      } else {
-        send_pending(*link, send);
+    for (std::size_t i = 0; i < batch.size(); ++i) {
+      if (failure && unlisted(batch[i])) {
+        end_call(batch[i].id, failure);
+      } else if (!send_pending(*link, batch[i])) {
+        return put_back(*peer, batch, i);
       }
     }
     if (again) return ask_held(peer, link);
   }
+  if (paths_ != nullptr) paths_->settled(peer);
 }
 
 }  // namespace velo::messenger

@@ -64,6 +64,11 @@ void Impl::pump_window(Link& link) {
       link.window->put_back(std::move(*send));
       break;
     }
+    if (sent == Transmitted::link_closed && link.agreement.path) {
+      // Its end is about to be told, and another path takes over what waits.
+      link.window->put_back(std::move(*send));
+      break;
+    }
     if (sent == Transmitted::link_closed) {
       end_call(send->id, make_error(Errc::not_sent, "the connection closed before it was used"));
     }

@@ -41,6 +41,7 @@ struct NodeSetup {
   std::shared_ptr<discovery::PeerDiscovery> discovery;
   std::unique_ptr<transport::Transport> transport;  ///< instead of TCP
   std::function<void(MessengerBuilder&)> configure;
+  std::vector<std::unique_ptr<transport::Transport>> more_transports;
 };
 
 struct ClusterOptions {
@@ -100,6 +101,7 @@ class Cluster {
     auto builder = Messenger::builder(node);
     builder.add_transport(setup.transport ? std::move(setup.transport)
                                           : transport::make_tcp(std::move(tcp)));
+    for (auto& another : setup.more_transports) builder.add_transport(std::move(another));
     if (setup.discovery) builder.discovery(setup.discovery);
     if (setup.calls_max != 0) builder.calls_max(setup.calls_max);
     if (setup.window_calls != 0) builder.request_window(setup.window_calls, setup.window_bytes);

@@ -20,6 +20,7 @@
 #include <velo/messenger/handler.hpp>
 #include <velo/messenger/identity.hpp>
 #include <velo/messenger/limits.hpp>
+#include <velo/messenger/paths.hpp>
 #include <velo/transport/transport.hpp>
 
 #include <memory>
@@ -106,6 +107,16 @@ class Messenger {
   Op<std::vector<std::string>> available_handlers(const InstanceId& peer);
   /// Asks the peer now.
   Op<std::vector<std::string>> refresh_handlers(const InstanceId& peer);
+  /// How the peer is reached just now, what else there is, and why not that. Of an unknown peer: a
+  /// report without candidates.
+  PathReport explain_path(const InstanceId& peer) const;
+  /// From now on this transport ("tcp", "uds", ...) is the first choice for the peer, before
+  /// builder and measurements; while a connection is up it moves there in the background, and the
+  /// order of what is sent is kept. Empty: no such wish any longer. Errc::unknown_peer,
+  /// Errc::no_route when the peer cannot be reached that way, velo::Errc::invalid_argument for a
+  /// transport that this messenger does not have.
+  Result<void> prefer_path(const InstanceId& peer, std::string_view transport);
+
   /// Completes when the peer has the handler; Errc::unknown_handler when it still has not after
   /// `timeout`.
   Op<void> wait_for_handler(const InstanceId& peer, std::string handler, Duration timeout);
@@ -149,7 +160,8 @@ class [[nodiscard]] MessengerBuilder {
   MessengerBuilder(MessengerBuilder&&) noexcept;
   ~MessengerBuilder();
 
-  /// Transports in order of preference.
+  /// Transports in order of preference; of several that lead to a peer the nearest is used, and
+  /// among equals the first (docs/guides/paths.md).
   MessengerBuilder& add_transport(std::unique_ptr<transport::Transport> transport);
   /// Announces this messenger there, and asks it for unknown peers.
   MessengerBuilder& discovery(std::shared_ptr<::velo::discovery::PeerDiscovery> source);
@@ -177,6 +189,12 @@ class [[nodiscard]] MessengerBuilder {
   /// Who may call which handlers (access.hpp). Without rules: everybody. build():
   /// velo::Errc::invalid_argument for rules that make no sense.
   MessengerBuilder& access(AccessPolicy policy);
+  /// Of the transports that lead to a peer these come first, in this order, whatever is nearer.
+  MessengerBuilder& prefer(std::vector<std::string> transports);
+  /// Not used to reach anybody; they still listen.
+  MessengerBuilder& never(std::vector<std::string> transports);
+  /// Beyond this host only paths that nobody on the way can read. Default: no.
+  MessengerBuilder& require_private_beyond_host(bool required);
   /// For tests of the wire only: behave like a peer of the public velo, without our additions.
   MessengerBuilder& without_extensions();
 

@@ -1,0 +1,45 @@
+// SPDX-License-Identifier: Apache-2.0
+// What a messenger is made with, and a send as it passes through it.
+// Threading: value types.
+#pragma once
+
+#include "call_table.hpp"
+#include "guard.hpp"
+#include "hello.hpp"
+
+#include <velo/base/budget.hpp>
+#include <velo/discovery/discovery.hpp>
+#include <velo/messenger/paths.hpp>
+#include <velo/transport/transport.hpp>
+
+#include <memory>
+#include <string_view>
+#include <vector>
+
+namespace velo::messenger {
+
+struct ImplOptions {
+  std::vector<std::unique_ptr<transport::Transport>> transports;
+  std::shared_ptr<discovery::PeerDiscovery> discovery;
+  std::size_t calls_max = limits::calls_max;
+  std::size_t memory_bytes = velo::limits::memory_budget_bytes_default;
+  std::size_t peer_memory_bytes = 0;  ///< 0: as MemoryBudget has it
+  bool extensions = true;
+  std::uint64_t window_calls = window_calls_default;
+  std::uint64_t window_bytes = window_bytes_default;
+  PathPolicy paths;
+  GuardOptions guard;
+};
+
+/// A send on its way to a link; borrows from the caller.
+struct Outgoing {
+  Pattern pattern = Pattern::fire;
+  bool system = false;
+  bool typed = false;
+  std::string_view handler;
+  ByteSpan headers;
+  const Bytes* payload = nullptr;
+  bool held_back = false;  ///< comes from the window's queue
+};
+
+}  // namespace velo::messenger
