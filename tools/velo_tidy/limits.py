@@ -51,8 +51,8 @@ def shown(value, name):
     duration = _DURATION.fullmatch(value)
     if duration:
         unit, count = duration[1], _evaluated(duration[2].replace("'", ""))
-        if unit == "milliseconds":
-            return f"{count} ms"
+        if unit in ("milliseconds", "microseconds"):
+            return f"{count} {'ms' if unit == 'milliseconds' else 'us'}"
         seconds = count * _SECONDS[unit]
         for size, shown_unit, least in ((86400, "days", 2), (3600, "h", 1), (1, "s", 0)):
             if seconds % size == 0 and seconds // size >= least:
