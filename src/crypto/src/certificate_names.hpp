@@ -25,5 +25,7 @@ Result<void> add_alternative_names(X509* certificate, const std::vector<std::str
 
 /// As Certificate::chain_from_pem(), with a limit of the caller's.
 Result<std::vector<Certificate>> read_certificates(std::string_view pem, std::size_t count_max);
+/// One or more, in their order; at most limits::revocation_lists_max.
+Result<std::vector<RevocationList>> read_revocation_lists(std::string_view pem);
 
 }  // namespace velo::crypto

@@ -10,10 +10,12 @@
 #include <gtest/gtest.h>
 
 #include <array>
+#include <charconv>
 #include <chrono>
 #include <cstdint>
 #include <memory>
 #include <string>
+#include <string_view>
 #include <utility>
 #include <vector>
 
@@ -24,6 +26,16 @@ namespace velo::crypto::testing {
 /// 2026-01-01; no test reads a clock.
 constexpr WallTime new_year{1'767'225'600'000'000'000};
 constexpr Duration day = std::chrono::hours(24);
+
+inline Bytes hex(std::string_view text) {
+  std::vector<std::byte> bytes(text.size() / 2);
+  for (std::size_t i = 0; i < bytes.size(); ++i) {
+    std::uint8_t value = 0;
+    std::from_chars(text.data() + 2 * i, text.data() + 2 * i + 2, value, 16);
+    bytes[i] = std::byte{value};
+  }
+  return Bytes::own(std::move(bytes));
+}
 
 inline PrivateKey key(std::uint8_t number) {
   std::array<std::byte, 32> seed{};

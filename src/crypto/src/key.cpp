@@ -13,6 +13,7 @@
 
 #include "handles.hpp"
 #include "pem.hpp"
+#include "wiped.hpp"
 
 namespace velo::crypto {
 namespace key_detail {

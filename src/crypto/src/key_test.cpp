@@ -7,7 +7,6 @@
 
 #include <algorithm>
 #include <array>
-#include <charconv>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -18,16 +17,7 @@ namespace velo::crypto {
 namespace key_test {
 
 using testing::fails;
-
-static Bytes hex(std::string_view text) {
-  std::vector<std::byte> bytes(text.size() / 2);
-  for (std::size_t i = 0; i < bytes.size(); ++i) {
-    std::uint8_t value = 0;
-    std::from_chars(text.data() + 2 * i, text.data() + 2 * i + 2, value, 16);
-    bytes[i] = std::byte{value};
-  }
-  return Bytes::own(std::move(bytes));
-}
+using testing::hex;
 
 static PrivateKey from_seed(std::string_view text) {
   const Bytes bytes = hex(text);

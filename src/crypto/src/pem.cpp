@@ -3,14 +3,13 @@
 
 #include "pem.hpp"
 
-#include <openssl/crypto.h>
 #include <openssl/pem.h>
 #include <velo/crypto/limits.hpp>
 
 #include <cstring>
-#include <memory>
 
 #include "openssl.hpp"
+#include "wiped.hpp"
 
 namespace velo::crypto {
 namespace pem_detail {
@@ -32,16 +31,6 @@ struct RawBlock {
 };
 
 }  // namespace pem_detail
-
-Bytes wiped_copy(ByteSpan secret) {
-  const std::size_t size = secret.size();
-  const std::shared_ptr<std::byte[]> memory(new std::byte[size], [size](std::byte* bytes) {
-    OPENSSL_cleanse(bytes, size);
-    delete[] bytes;
-  });
-  if (size > 0) std::memcpy(memory.get(), secret.data(), size);
-  return Bytes::share(memory, {memory.get(), size});
-}
 
 Result<std::vector<Bytes>> read_pem(std::string_view text, const char* label,
                                     std::size_t blocks_max, std::size_t block_bytes_max) {

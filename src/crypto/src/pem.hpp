@@ -23,7 +23,4 @@ Result<std::vector<Bytes>> read_pem(std::string_view text, const char* label,
 /// Empty if there is no memory.
 std::string write_pem(const char* label, ByteSpan contents);
 
-/// A copy that is wiped when its last owner lets go.
-Bytes wiped_copy(ByteSpan secret);
-
 }  // namespace velo::crypto

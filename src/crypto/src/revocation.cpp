@@ -17,6 +17,39 @@ namespace revocation_detail {
 
 constexpr const char* label = "X509 CRL";
 
+/// Goes over one element, whose contents are `inside`. False if there is none that fits.
+static bool next(ByteSpan& rest, int& tag, ByteSpan& inside) {
+  const unsigned char* at = input(rest);
+  long size = 0;
+  int kind = 0;
+  const int flags = ASN1_get_object(&at, &size, &tag, &kind, static_cast<long>(rest.size()));
+  constexpr int failed = 0x80;
+  constexpr int without_length = 0x21;  // constructed, of a length that is not given
+  if (rest.empty() || (flags & failed) != 0 || flags == without_length) return false;
+  const auto header = static_cast<std::size_t>(at - input(rest));
+  inside = rest.subspan(header, static_cast<std::size_t>(size));
+  rest = rest.subspan(header + static_cast<std::size_t>(size));
+  return true;
+}
+
+/// How many entries a list says that it has, without taking memory for them: what a list of small
+/// ones would take is many times its size. Stops above the limit; what is no list has none.
+static std::size_t entries_in(ByteSpan der) {
+  int tag = 0;
+  ByteSpan list;
+  ByteSpan rest;
+  if (!next(der, tag, list) || !next(list, tag, rest)) return 0;
+  ByteSpan part;
+  // The entries are the third sequence, after algorithm and issuer; times and a version are none.
+  for (int sequences = 0; sequences < 3;) {
+    if (!next(rest, tag, part)) return 0;
+    if (tag == V_ASN1_SEQUENCE) ++sequences;
+  }
+  std::size_t count = 0;
+  for (ByteSpan entry; count <= limits::revoked_max && next(part, tag, entry);) ++count;
+  return count;
+}
+
 /// An extension that changes what a list means is critical; none is understood here.
 static bool has_critical(const STACK_OF(X509_EXTENSION) * extensions) {
   for (int i = 0; i < sk_X509_EXTENSION_num(extensions); ++i) {
@@ -27,11 +60,7 @@ static bool has_critical(const STACK_OF(X509_EXTENSION) * extensions) {
 
 static Result<void> check_entries(X509_CRL* list) {
   const STACK_OF(X509_REVOKED)* const entries = X509_CRL_get_REVOKED(list);
-  const int count = std::max(sk_X509_REVOKED_num(entries), 0);
-  if (static_cast<std::size_t>(count) > limits::revoked_max) {
-    return make_error(Errc::malformed, "a revocation list is too long");
-  }
-  for (int i = 0; i < count; ++i) {
+  for (int i = 0; i < sk_X509_REVOKED_num(entries); ++i) {
     const X509_REVOKED* const entry = sk_X509_REVOKED_value(entries, i);
     if (serial_text(X509_REVOKED_get0_serialNumber(entry)).empty() ||
         has_critical(X509_REVOKED_get0_extensions(entry))) {
@@ -119,7 +148,8 @@ static bool set_header(X509_CRL* list, const Certificate& issuer, const ASN1_TIM
 
 Result<RevocationList> RevocationList::from_der(ByteSpan der) {
   const ErrorScope scope;
-  if (der.size() > limits::file_bytes_max) {
+  if (der.size() > limits::file_bytes_max ||
+      revocation_detail::entries_in(der) > limits::revoked_max) {
     return make_error(Errc::malformed, "a revocation list is too large");
   }
   const unsigned char* at = input(der);
@@ -141,6 +171,19 @@ Result<RevocationList> RevocationList::from_pem(std::string_view pem) {
   const auto blocks = read_pem(pem, revocation_detail::label, 1, limits::file_bytes_max);
   if (!blocks.has_value()) return blocks.error();
   return from_der(blocks->front());
+}
+
+Result<std::vector<RevocationList>> read_revocation_lists(std::string_view pem) {
+  const auto blocks =
+      read_pem(pem, revocation_detail::label, limits::revocation_lists_max, limits::file_bytes_max);
+  if (!blocks.has_value()) return blocks.error();
+  std::vector<RevocationList> lists;
+  for (const Bytes& block : *blocks) {
+    auto list = RevocationList::from_der(block);
+    if (!list.has_value()) return list.error();
+    lists.push_back(std::move(*list));
+  }
+  return lists;
 }
 
 std::string RevocationList::to_pem() const {

@@ -38,6 +38,8 @@ struct TrustStore::Native {
                           bool need_lists) const;
   Result<void> check_revocation(X509* certificate, X509* issuer, WallTime now,
                                 bool need_list) const;
+  /// The path ends at the first authority that is trusted, which another one may have withdrawn.
+  Result<void> check_anchor(X509* anchor, WallTime now) const;
 };
 
 namespace trust_detail {
@@ -228,9 +230,18 @@ Result<void> TrustStore::Native::check_path(const STACK_OF(X509) * path, Purpose
     if (!denied.empty() && is_denied(trust_detail::node_of(member))) {
       return make_error(Errc::untrusted, "an authority that is denied here");
     }
-    if (i + 1 == count) continue;
+    if (i + 1 == count) return check_anchor(member, now);
     auto valid = check_revocation(member, sk_X509_value(path, i + 1), now, need_lists);
     if (!valid.has_value()) return valid;
+  }
+  return {};
+}
+
+Result<void> TrustStore::Native::check_anchor(X509* anchor, WallTime now) const {
+  for (const Issuer& issuer : issuers) {
+    X509* const above = native_certificate(issuer.certificate);
+    if (X509_cmp(above, anchor) == 0 || !trust_detail::signed_by(anchor, above)) continue;
+    return check_revocation(anchor, above, now, false);
   }
   return {};
 }

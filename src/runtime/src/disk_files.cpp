@@ -7,6 +7,7 @@
 #include <fcntl.h>
 #include <sys/file.h>
 #include <sys/stat.h>
+#include <unistd.h>
 
 #include <algorithm>
 #include <atomic>
@@ -99,19 +100,9 @@ static void collect_aside(int folder, const char* name, const struct stat& statu
   ::unlinkat(folder, name, 0);
 }
 
-class FlockLock final : public FileLock {
- public:
-  explicit FlockLock(Descriptor file) noexcept : file_(std::move(file)) {}
-
- private:
-  Descriptor file_;  ///< closing it releases the lock
-};
-
-}  // namespace disk_files_detail
-
-Result<Bytes> DiskFiles::read(const std::string& path, std::size_t bytes_max) {
+static Result<SecretFile> read_file(const std::string& path, std::size_t bytes_max) {
   // A pipe without a writer would block here for ever otherwise.
-  auto file = disk_files_detail::open_file(path, O_RDONLY | O_NONBLOCK);
+  auto file = open_file(path, O_RDONLY | O_NONBLOCK);
   if (!file.has_value()) return file.error();
   struct stat status{};
   if (::fstat(file->get(), &status) != 0) return system_error("fstat " + path, errno);
@@ -138,7 +129,28 @@ Result<Bytes> DiskFiles::read(const std::string& path, std::size_t bytes_max) {
     size += static_cast<std::size_t>(count);
   }
   contents.resize(size);
-  return Bytes::own(std::move(contents));
+  const bool owner_only = status.st_uid == ::geteuid() && (status.st_mode & 077U) == 0;
+  return SecretFile{std::move(contents), owner_only};
+}
+
+class FlockLock final : public FileLock {
+ public:
+  explicit FlockLock(Descriptor file) noexcept : file_(std::move(file)) {}
+
+ private:
+  Descriptor file_;  ///< closing it releases the lock
+};
+
+}  // namespace disk_files_detail
+
+Result<Bytes> DiskFiles::read(const std::string& path, std::size_t bytes_max) {
+  auto file = disk_files_detail::read_file(path, bytes_max);
+  if (!file.has_value()) return file.error();
+  return Bytes::own(std::move(file->contents));
+}
+
+Result<SecretFile> DiskFiles::read_secret(const std::string& path, std::size_t bytes_max) {
+  return disk_files_detail::read_file(path, bytes_max);
 }
 
 Result<void> DiskFiles::write_atomic(const std::string& path, ByteSpan contents) {

@@ -15,6 +15,7 @@ namespace velo::runtime {
 class DiskFiles final : public Files {
  public:
   Result<Bytes> read(const std::string& path, std::size_t bytes_max) override;
+  Result<SecretFile> read_secret(const std::string& path, std::size_t bytes_max) override;
   Result<void> write_atomic(const std::string& path, ByteSpan contents) override;
   Result<void> append(const std::string& path, ByteSpan contents) override;
   Result<void> remove(const std::string& path) override;

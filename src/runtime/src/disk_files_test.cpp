@@ -112,6 +112,25 @@ TEST(DiskFiles, ReadsAtMostTheBytesAllowed) {
   EXPECT_TRUE(files.read("/proc/self/status", 10).error().is(Errc::overloaded));
 }
 
+TEST(DiskFiles, SaysOfASecretWhetherOthersMayOpenIt) {
+  DiskFiles files;
+  const TemporaryFolder folder;
+  const std::string path = folder.file("key");
+  ASSERT_TRUE(files.write_atomic(path, as_bytes("secret")).has_value());
+  const auto secret = files.read_secret(path, 6);
+  ASSERT_TRUE(secret.has_value());
+  EXPECT_EQ(as_text(secret->contents), "secret");
+  EXPECT_TRUE(secret->owner_only);
+  EXPECT_TRUE(files.read_secret(path, 5).error().is(Errc::overloaded));
+  for (const mode_t mode : {0640, 0604, 0620, 0601}) {
+    ASSERT_EQ(::chmod(path.c_str(), mode), 0);
+    EXPECT_FALSE(files.read_secret(path, 100)->owner_only) << mode;
+  }
+  ASSERT_EQ(::chmod(path.c_str(), 0644), 0);
+  ASSERT_TRUE(files.write_atomic(path, as_bytes("new")).has_value());
+  EXPECT_TRUE(files.read_secret(path, 100)->owner_only) << "a replaced file is private again";
+}
+
 TEST(DiskFiles, ListsByNameWithSizesAndKinds) {
   DiskFiles files;
   const TemporaryFolder folder;

@@ -142,6 +142,13 @@ Result<Bytes> FilesImpl::read(const std::string& path, std::size_t bytes_max) {
   return Bytes::copy(ByteSpan(found->second.contents));
 }
 
+Result<SecretFile> FilesImpl::read_secret(const std::string& path, std::size_t bytes_max) {
+  const Result<Bytes> contents = read(path, bytes_max);
+  if (!contents) return contents.error();
+  // A simulated machine has one user.
+  return SecretFile{std::vector<std::byte>(contents->begin(), contents->end()), true};
+}
+
 Result<void> FilesImpl::write_atomic(const std::string& path, ByteSpan contents) {
   const Result<std::string> absolute = resolve_for_writing(path);
   if (!absolute) return absolute.error();

@@ -59,6 +59,7 @@ class FilesImpl final : public Files {
   FilesImpl(Core& core, NodeImpl& node) noexcept : core_(core), node_(node) {}
 
   Result<Bytes> read(const std::string& path, std::size_t bytes_max) override;
+  Result<SecretFile> read_secret(const std::string& path, std::size_t bytes_max) override;
   Result<void> write_atomic(const std::string& path, ByteSpan contents) override;
   Result<void> append(const std::string& path, ByteSpan contents) override;
   Result<void> remove(const std::string& path) override;

@@ -7,6 +7,7 @@
 #include <velo/base/bytes.hpp>
 #include <velo/base/error.hpp>
 
+#include <cstddef>
 #include <cstdint>
 #include <memory>
 #include <string>
@@ -28,6 +29,12 @@ struct FileInfo {
   std::int64_t modified_unix_nanoseconds = 0;
 };
 
+/// What read_secret() found. The memory is the reader's to clear.
+struct SecretFile {
+  std::vector<std::byte> contents;
+  bool owner_only = false;  ///< nobody but this process's user, whose file it is, may open it
+};
+
 class Files {
  public:
   virtual ~Files() = default;
@@ -35,7 +42,11 @@ class Files {
   /// At most `bytes_max`; a larger file is Errc::overloaded, a missing one Errc::not_found, what is
   /// no regular file Errc::invalid_argument.
   virtual Result<Bytes> read(const std::string& path, std::size_t bytes_max) = 0;
-  /// Readers see the old contents or the new, never a part: writes aside, syncs, renames.
+  /// As read(), for keys and passwords: where the system has users, says whether others may open
+  /// it.
+  virtual Result<SecretFile> read_secret(const std::string& path, std::size_t bytes_max) = 0;
+  /// Readers see the old contents or the new, never a part: writes aside, syncs, renames. Nobody
+  /// but this process's user may open the file.
   virtual Result<void> write_atomic(const std::string& path, ByteSpan contents) = 0;
   virtual Result<void> append(const std::string& path, ByteSpan contents) = 0;
   /// Not an error if it is missing.

@@ -34,5 +34,14 @@ constexpr std::size_t revoked_max = 65'536;
 constexpr std::size_t file_bytes_max = std::size_t{8} << 20;
 /// What seal() takes. Policy: more is velo::Errc::invalid_argument.
 constexpr std::size_t sealed_bytes_max = std::size_t{64} << 20;
+/// What a seal is bound to. Policy: a longer one is velo::Errc::invalid_argument.
+constexpr std::size_t seal_context_bytes_max = 1024;
+/// Binary logarithm of scrypt's N, as written in a seal. Policy: a larger one is Errc::malformed,
+/// before any memory is taken (32 MiB at most).
+constexpr unsigned scrypt_log_n_max = 15;
+/// scrypt's r. Policy: as with scrypt_log_n_max.
+constexpr unsigned scrypt_r_max = 8;
+/// scrypt's p. Policy: as with scrypt_log_n_max.
+constexpr unsigned scrypt_p_max = 1;
 
 }  // namespace velo::crypto::limits
