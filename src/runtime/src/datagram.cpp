@@ -4,19 +4,19 @@
 #include "datagram.hpp"
 
 #include <netinet/in.h>
+#include <netinet/udp.h>
 #include <sys/socket.h>
 #include <sys/uio.h>
 
 #include <algorithm>
-#include <array>
 #include <cerrno>
 #include <climits>
 #include <cstring>
 #include <utility>
-#include <vector>
 
 #include "descriptor.hpp"
 #include "multicast.hpp"
+#include "segments.hpp"
 #include "socket_address.hpp"
 #include "sockets.hpp"
 #include "system_error.hpp"
@@ -24,10 +24,8 @@
 namespace velo::runtime {
 namespace datagram_detail {
 
-/// No UDP datagram is larger.
-constexpr std::size_t datagram_bytes_max = 65536;
 /// The rest waits for the next turn.
-constexpr int datagrams_per_turn_max = 64;
+constexpr int calls_per_turn_max = 16;
 
 static bool set(int fd, int level, int option, int value) noexcept {
   return ::setsockopt(fd, level, option, &value, sizeof value) == 0;
@@ -81,25 +79,27 @@ class UdpEndpoint final : public EventSource, public std::enable_shared_from_thi
  private:
   void receive() {
     bool told = false;
-    for (int i = 0; i < datagrams_per_turn_max && !closed_; ++i) {
-      SocketAddress from = SocketAddress::empty();
-      iovec into{buffer_.data(), buffer_.size()};
-      msghdr message{};
-      message.msg_name = from.get();
-      message.msg_namelen = from.size;
-      message.msg_iov = &into;
-      message.msg_iovlen = 1;
-      message.msg_control = control_.data();
-      message.msg_controllen = control_.size();
-      const ssize_t size = ::recvmsg(socket_.get(), &message, 0);
-      if (size < 0 && errno == EAGAIN) break;
-      if (size < 0) continue;  // an error that an earlier datagram left behind
-      from.size = message.msg_namelen;
+    for (int calls = 0; calls < calls_per_turn_max && !closed_; ++calls) {
+      const int count = reader_.receive(socket_.get());
+      if (count == -EAGAIN || count == 0) break;
+      if (count < 0) continue;  // an error that an earlier datagram left behind
       told = true;
-      events_.on_datagram(to_net_address(from), destination(message),
-                          ByteSpan(buffer_.data(), static_cast<std::size_t>(size)));
+      for (std::size_t i = 0; i < static_cast<std::size_t>(count) && !closed_; ++i) tell(i);
+      if (!reader_.was_full(count)) break;
     }
     if (told && !closed_) events_.on_batch_end();
+  }
+
+  void tell(std::size_t index) {
+    const NetAddress from = to_net_address(reader_.from(index));
+    const NetAddress to = destination(reader_.message(index));
+    ByteSpan rest = reader_.contents(index);
+    const std::size_t segment = reader_.segment_bytes(index);
+    do {
+      const ByteSpan datagram = rest.first(std::min(segment, rest.size()));
+      rest = rest.subspan(datagram.size());
+      events_.on_datagram(from, to, datagram);
+    } while (!rest.empty() && !closed_);
   }
 
   NetAddress destination(msghdr& message) const noexcept {
@@ -130,8 +130,7 @@ class UdpEndpoint final : public EventSource, public std::enable_shared_from_thi
   const NetAddress local_;
   bool closed_ = false;
   std::move_only_function<void()> writable_;
-  alignas(cmsghdr) std::array<std::byte, 256> control_{};
-  std::vector<std::byte> buffer_ = std::vector<std::byte>(datagram_bytes_max);
+  SegmentReader reader_;
 };
 
 class UdpSocket final : public DatagramSocket {
@@ -151,19 +150,7 @@ class UdpSocket final : public DatagramSocket {
 
   IoResult try_send_segments(const NetAddress& to, ByteSpan datagrams,
                              std::size_t segment_bytes) noexcept override {
-    if (segment_bytes == 0) return {IoResult::Status::error, 0, EINVAL};
-    const SocketAddress address = to_socket_address(to);
-    std::size_t taken = 0;
-    while (taken < datagrams.size()) {
-      const std::size_t size = std::min(segment_bytes, datagrams.size() - taken);
-      const IoResult sent =
-          send_one(endpoint_->descriptor(), address, datagrams.subspan(taken, size));
-      if (sent.status != IoResult::Status::ok) {
-        return taken > 0 ? IoResult{IoResult::Status::ok, taken, 0} : sent;
-      }
-      taken += size;
-    }
-    return {IoResult::Status::ok, taken, 0};
+    return sender_.send(endpoint_->descriptor(), to_socket_address(to), datagrams, segment_bytes);
   }
 
   void want_write(std::move_only_function<void()> writable) override {
@@ -173,10 +160,17 @@ class UdpSocket final : public DatagramSocket {
  private:
   std::shared_ptr<UdpEndpoint> endpoint_;
   Endpoint local_;
+  SegmentSender sender_;
 };
 
 static Result<void> prepare(int fd, bool v6, const DatagramOptions& options) {
   bool good = v6 ? set(fd, IPPROTO_IPV6, IPV6_RECVPKTINFO, 1) : set(fd, IPPROTO_IP, IP_PKTINFO, 1);
+  if (options.never_fragment) {
+    good = good && (v6 ? set(fd, IPPROTO_IPV6, IPV6_MTU_DISCOVER, IPV6_PMTUDISC_PROBE)
+                       : set(fd, IPPROTO_IP, IP_MTU_DISCOVER, IP_PMTUDISC_PROBE));
+  }
+  // An older kernel does not glue, and that is all.
+  static_cast<void>(set(fd, SOL_UDP, UDP_GRO, 1));
   if (options.share_port) good = good && set(fd, SOL_SOCKET, SO_REUSEADDR, 1);
   if (options.socket_buffer_bytes > 0) {
     const int bytes =

@@ -150,6 +150,55 @@ TEST(DatagramSocket, TellsTheIPv6AddressThatItWasSentTo) {
   EXPECT_EQ(b.destinations[0], there);
 }
 
+TEST(DatagramSocket, ThousandsInOnePieceArriveAsTheyWereCut) {
+  auto world = make_external_world();
+  DatagramOptions options;
+  options.socket_buffer_bytes = std::size_t{4} << 20;
+  options.never_fragment = true;
+  for (const char* host : {"127.0.0.1", "::1"}) {
+    Listening b;
+    b.open(*world, host, 0, options);
+    Listening a;
+    a.open(*world, host, 0, options);
+    if (a.socket == nullptr) continue;
+    const NetAddress there = address_of(host, b.port());
+    std::string all;
+    for (int i = 0; all.size() < 150'000; ++i) all += std::to_string(i) + " ";
+    constexpr std::size_t segment = 1200;
+    std::string got;
+    for (std::size_t sent = 0; sent < all.size();) {
+      const IoResult taken =
+          a.socket->try_send_segments(there, as_bytes(std::string_view(all).substr(sent)), segment);
+      ASSERT_EQ(taken.status, IoResult::Status::ok);
+      ASSERT_TRUE(taken.bytes % segment == 0 || sent + taken.bytes == all.size());
+      sent += taken.bytes;
+    }
+    // What found no room was lost; what came is whole, and was told apart.
+    ASSERT_TRUE(turn_until(*world, [&] { return b.datagrams.size() >= 40; }));
+    for (const std::string& one : b.datagrams) {
+      EXPECT_TRUE(one.size() == segment || one.size() == all.size() % segment) << one.size();
+      EXPECT_NE(all.find(one), std::string::npos);
+    }
+  }
+}
+
+TEST(DatagramSocket, OfMixedSizesArriveAsTheyWereSent) {
+  auto world = make_external_world();
+  Listening b;
+  b.open(*world, "127.0.0.1", 0);
+  Listening a;
+  a.open(*world, "127.0.0.1", 0);
+  const NetAddress there = address_of("127.0.0.1", b.port());
+  std::vector<std::string> sent;
+  for (std::size_t size : {1U, 700U, 700U, 700U, 300U, 0U, 1400U, 1400U, 9U, 60'000U}) {
+    sent.emplace_back(size, static_cast<char>('a' + sent.size()));
+    ASSERT_EQ(a.socket->try_send_segments(there, as_bytes(sent.back()), 65'000).status,
+              IoResult::Status::ok);
+  }
+  ASSERT_TRUE(turn_until(*world, [&] { return b.datagrams.size() == sent.size(); }));
+  EXPECT_EQ(b.datagrams, sent);
+}
+
 TEST(DatagramSocket, TellsNothingAfterItsEndInsideATelling) {
   auto world = make_external_world();
   Listening b;
