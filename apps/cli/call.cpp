@@ -110,7 +110,7 @@ static void print_json(CallShown shown, const ReplyText& text, Headers headers) 
 int run_call(const Globals& globals, const CallOptions& options) {
   call_detail::Payload payload;
   if (const int code = call_detail::read_payload(options, payload); code != exit_ok) return code;
-  Client client(options.where);
+  Client client(options.where, globals.node);
   if (const int code = client.join(); code != exit_ok) return code;
   PeerInfo peer;
   if (const int code = client.choose(options.peer, peer); code != exit_ok) return code;

@@ -3,45 +3,35 @@
 
 #include "client.hpp"
 
+#include "node_setup.hpp"
+
 #include <fmt/format.h>
-#include <sys/stat.h>
 
 #include <algorithm>
 
 namespace velo::cli {
 
-std::unique_ptr<Transport> make_transport(const std::string& name, const std::string& folder) {
-  if (name == "uds") {
-    transport::UdsOptions options;
-    options.folder = folder;
-    return transport::make_uds(std::move(options));
-  }
-  return transport::make_tcp();
-}
-
 int Client::join() {
-  struct stat found;
-  if (::stat(where_.directory.c_str(), &found) != 0 || !S_ISDIR(found.st_mode)) {
-    return fail(exit_usage, fmt::format("no directory '{}'", where_.directory),
+  auto discovery = make_discovery(where_);
+  if (!discovery) {
+    return fail(exit_usage, discovery.error().context(),
                 "--discovery names the folder in which the peers announce themselves");
   }
-  transport::UdsOptions only_connects;
-  only_connects.listen = false;
-  auto node = Velo::builder()
-                  .add_transport(transport::make_tcp())
-                  .add_transport(transport::make_uds(std::move(only_connects)))
-                  .build();
+  VeloBuilder builder;
+  if (auto ready = set_up(builder, setup_, {}, Listening::no); !ready) {
+    return fail("cannot set up the node", ready.error());
+  }
+  auto node = std::move(builder).build();
   if (!node) return fail("cannot start", node.error());
   node_ = std::move(*node);
-  auto folder =
-      discovery::FilesystemDiscovery::create(node_->world(), where_.directory, where_.cluster);
-  if (!folder) return fail("cannot use the discovery folder", folder.error());
-  folder_ = std::move(*folder);
+  auto found = (*discovery)(node_->world());
+  if (!found) return fail("cannot use the discovery folder", found.error());
+  found_at_ = std::move(*found);
   return exit_ok;
 }
 
 Result<std::vector<PeerInfo>> Client::announced() {
-  auto peers = folder_->list().get();
+  auto peers = found_at_->list().get();
   if (!peers && peers.error().is(Errc::not_found)) return std::vector<PeerInfo>();
   if (peers) {
     std::sort(peers->begin(), peers->end(),

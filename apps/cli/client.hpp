@@ -14,13 +14,10 @@
 
 namespace velo::cli {
 
-/// A transport by its name on the command line. Sockets of uds stand in `folder`.
-std::unique_ptr<Transport> make_transport(const std::string& name, const std::string& folder);
-
 class Client {
  public:
   /// Nothing yet; join() does the work.
-  explicit Client(Rendezvous where) : where_(std::move(where)) {}
+  Client(Rendezvous where, NodeSetup setup) : where_(std::move(where)), setup_(std::move(setup)) {}
 
   /// Exit code; a failure was printed. The node is not announced: it only calls.
   int join();
@@ -34,8 +31,9 @@ class Client {
 
  private:
   Rendezvous where_;
+  NodeSetup setup_;
   std::unique_ptr<Velo> node_;
-  std::unique_ptr<discovery::FilesystemDiscovery> folder_;
+  std::shared_ptr<PeerDiscovery> found_at_;
 };
 
 }  // namespace velo::cli

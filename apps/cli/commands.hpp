@@ -23,17 +23,29 @@ class App;
 
 namespace velo::cli {
 
+/// Who a node of this program is, and over what it talks.
+struct NodeSetup {
+  /// In order of preference, of transport_names(); empty: all that can be had.
+  std::vector<std::string> transports;
+  std::string identity;         ///< a folder of `velo identity new`; empty: none
+  std::string passphrase_file;  ///< of the identity's key; empty: VELO_PASSPHRASE, or none
+  std::string bind = "127.0.0.1";
+  bool plaintext = false;  ///< tcp beyond loopback
+  std::string access;      ///< a file with an access policy in JSON; empty: the default
+};
+
 /// What holds for every command.
 struct Globals {
   OutputFormat output = OutputFormat::table;
   bool progress = true;
+  NodeSetup node;
   /// Set by the chosen command's callback; run after parsing.
   std::function<int()> action;
 };
 
 /// Where other nodes are found.
 struct Rendezvous {
-  std::string directory;
+  std::string directory;  ///< a folder, or a URL as node_setup.hpp has them
   std::string cluster = "velo";
 };
 
@@ -66,7 +78,6 @@ int run_call(const Globals& globals, const CallOptions& options);
 
 struct EchoOptions {
   Rendezvous where;
-  std::string transport = "tcp";     ///< tcp, uds
   std::optional<Duration> duration;  ///< nothing: until a signal
   std::size_t memory_mib = 0;        ///< of the memory budget; 0: the default
 };
@@ -111,6 +122,10 @@ struct SimRunOptions {
   bool fail_fast = false;
 };
 int run_sim(const Globals& globals, const SimRunOptions& options);
+
+/// Adds --transport, --identity and what else a node is set up with; a node that others call gets
+/// --bind and --access as well. Defined in node_command.cpp.
+void add_node_options(CLI::App& command, NodeSetup& setup, bool serves);
 
 /// Adds `velo sim` with its subcommands. Defined in sim_command.cpp.
 void add_sim_command(CLI::App& app, Globals& globals);

@@ -3,7 +3,7 @@
 
 #include "demo_cluster.hpp"
 
-#include "client.hpp"
+#include "node_setup.hpp"
 
 #include <fmt/format.h>
 

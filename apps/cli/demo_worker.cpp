@@ -2,9 +2,9 @@
 // The hidden command `velo demo-worker`: one worker process of the demo. It ends when its standard
 // input does, and dies with the coordinator.
 
-#include "client.hpp"
 #include "commands.hpp"
 #include "demo_protocol.hpp"
+#include "node_setup.hpp"
 
 #include <velo/velo.hpp>
 

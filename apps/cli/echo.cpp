@@ -4,6 +4,7 @@
 #include "client.hpp"
 #include "commands.hpp"
 #include "mailbox.hpp"
+#include "node_setup.hpp"
 #include "signals.hpp"
 #include "temporary_directory.hpp"
 
@@ -101,9 +102,12 @@ static std::optional<Result<void>> drain(Velo& node, Signals& signals) {
 
 static int serve(const Globals& globals, const EchoOptions& options, Signals& signals,
                  const std::string& sockets) {
-  auto builder = Velo::builder()
-                     .add_transport(make_transport(options.transport, sockets))
-                     .filesystem_discovery(options.where.directory, options.where.cluster);
+  auto discovery = make_discovery(options.where);
+  if (!discovery) return fail("cannot use the discovery", discovery.error());
+  auto builder = Velo::builder().discovery(std::move(*discovery));
+  if (auto ready = set_up(builder, globals.node, sockets, Listening::yes); !ready) {
+    return fail("cannot set up the node", ready.error());
+  }
   if (options.memory_mib != 0) builder.memory_budget(options.memory_mib << 20U);
   auto built = builder.build();
   if (!built) return fail("cannot start", built.error());

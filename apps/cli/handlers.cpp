@@ -17,7 +17,7 @@ struct HandlerShown {
 VELO_DESCRIBE(HandlerShown, name, system);
 
 int run_handlers(const Globals& globals, const HandlersOptions& options) {
-  Client client(options.where);
+  Client client(options.where, globals.node);
   if (const int code = client.join(); code != exit_ok) return code;
   PeerInfo peer;
   if (const int code = client.choose(options.peer, peer); code != exit_ok) return code;

@@ -41,7 +41,7 @@ struct BuildShown {
   std::string version = VELO_VERSION;
   std::string compiler;
   std::string build = VELO_BUILD_TYPE;
-  std::vector<std::string> transports = {"inproc", "tcp", "uds"};
+  std::vector<std::string> transports = {"inproc", "quic", "shm", "tcp", "uds"};
   std::vector<std::string> discovery = {"static", "filesystem"};
   LimitsShown limits;
   std::vector<InterfaceShown> interfaces;
@@ -108,7 +108,7 @@ static int show_build(const Globals& globals) {
 }
 
 static int show_peers(const Globals& globals, const InfoOptions& options) {
-  Client client(options.where);
+  Client client(options.where, globals.node);
   if (const int code = client.join(); code != exit_ok) return code;
   auto peers = client.announced();
   if (!peers) return fail("cannot read the discovery folder", peers.error());

@@ -185,7 +185,7 @@ int run_balance(const Globals& globals, const InfoOptions& options) {
     return fail(exit_usage, "nodes can only be compared where they are found",
                 "add --discovery DIR, the folder in which the peers announce themselves");
   }
-  Client client(options.where);
+  Client client(options.where, globals.node);
   if (const int code = client.join(); code != exit_ok) return code;
   std::vector<InstanceId> ids;
   if (const int code = detail::choose(client, options.instances, ids); code != exit_ok) return code;

@@ -56,6 +56,7 @@ static void add_info(CLI::App& app, Globals& globals) {
                           "  velo info --discovery /run/myapp --balance 3f2a 91c0");
   rendezvous_options(sub, options->where, false);
   sub->add_option("INSTANCE", options->instances, "First digits of instance ids");
+  add_node_options(*sub, globals.node, false);
   sub->add_flag("--balance", options->balance,
                 "Compare what these nodes say they sent and received; 1 when it does not add up");
   sub->callback([&globals, options] {
@@ -70,6 +71,7 @@ static void add_handlers(CLI::App& app, Globals& globals) {
   rendezvous_options(sub, options->where, true);
   sub->add_option("-p,--peer", options->peer,
                   "First digits of its instance id; not needed if only one is announced");
+  add_node_options(*sub, globals.node, false);
   sub->callback([&globals, options] {
     globals.action = [&globals, options] { return run_handlers(globals, *options); };
   });
@@ -85,6 +87,7 @@ static void add_call(CLI::App& app, Globals& globals) {
   rendezvous_options(sub, options->where, true);
   sub->add_option("-p,--peer", options->peer,
                   "First digits of its instance id; not needed if only one is announced");
+  add_node_options(*sub, globals.node, false);
   auto* payload = sub->add_option_group("payload", "At most one; without any, an empty message");
   payload->add_option("--json", options->json, "A typed message; the peer gets MessagePack")
       ->type_name("TEXT");
@@ -108,11 +111,10 @@ static void add_echo(CLI::App& app, Globals& globals) {
   CLI::App* sub =
       command(app, "echo", "A node with the handlers echo, add and notify, to try calls on",
               "  velo echo --discovery /tmp/here &\n"
+              "  velo echo --discovery /srv/cluster --identity me --transport quic --bind 0.0.0.0\n"
               "  velo call add --discovery /tmp/here --json '{\"a\": 1, \"b\": 2}'");
   rendezvous_options(sub, options->where, true);
-  sub->add_option("--transport", options->transport, "tcp (on loopback) or uds")
-      ->check(CLI::IsMember({"tcp", "uds"}))
-      ->capture_default_str();
+  add_node_options(*sub, globals.node, true);
   sub->add_option("--memory", options->memory_mib, "MiB that the node may hold for others [256]")
       ->check(CLI::Range(1, 1 << 20));
   auto* limit = duration_option(sub, "--for", *duration, "End after this time [on a signal]");
@@ -133,8 +135,8 @@ static void add_demo(CLI::App& app, Globals& globals) {
   sub->add_option("-w,--workers", options->workers, "Worker processes")
       ->check(CLI::Range(1, 64))
       ->capture_default_str();
-  sub->add_option("--transport", options->transport, "tcp (on loopback) or uds")
-      ->check(CLI::IsMember({"tcp", "uds"}))
+  sub->add_option("--transport", options->transport, "tcp (on loopback), uds or shm")
+      ->check(CLI::IsMember({"tcp", "uds", "shm"}))
       ->capture_default_str();
   sub->add_option("--outstanding", options->outstanding, "Calls in flight per worker")
       ->check(CLI::Range(1, 512))

@@ -3,6 +3,8 @@
 
 #include <velo/velo.hpp>
 
+#include <velo/crypto/identity_store.hpp>
+
 #include <optional>
 
 namespace velo {
@@ -55,7 +57,12 @@ class ReportingDiscovery final : public PeerDiscovery {
 }  // namespace velo_detail
 
 struct VeloBuilder::Parts {
-  std::vector<std::unique_ptr<Transport>> transports;
+  std::vector<TransportFactory> transports;
+  std::string identity_folder;
+  std::optional<std::string> passphrase;
+  std::shared_ptr<crypto::CredentialSource> credentials;
+  crypto::PrivateKey instance_key;
+  std::optional<AccessPolicy> access;
   std::vector<DiscoveryFactory> discoveries;
   World* world = nullptr;
   RuntimeOptions runtime;
@@ -64,7 +71,44 @@ struct VeloBuilder::Parts {
   std::size_t peer_memory_bytes = 0;
 
   Result<std::shared_ptr<PeerDiscovery>> make_discovery(World& in);
+  Result<void> load_identity(World& in);
+  Result<void> add_transports(World& in, MessengerBuilder& to);
 };
+
+Result<void> VeloBuilder::Parts::load_identity(World& in) {
+  if (!identity_folder.empty()) {
+    auto loaded = crypto::IdentityStore(in.files(), identity_folder).load(passphrase);
+    if (!loaded) return loaded.error();
+    auto source = crypto::CredentialSource::create(std::move(*loaded));
+    if (!source) return source.error();
+    credentials = std::move(*source);
+  }
+  if (credentials == nullptr || instance_key.valid()) return {};
+  auto generated = crypto::PrivateKey::generate();
+  if (!generated) return generated.error();
+  instance_key = std::move(*generated);
+  return {};
+}
+
+Result<void> VeloBuilder::Parts::add_transports(World& in, MessengerBuilder& to) {
+  if (transports.empty()) to.add_transport(transport::make_tcp());
+  const NodeParts node{in, credentials};
+  for (TransportFactory& make : std::exchange(transports, {})) {
+    auto made = make(node);
+    if (!made) return made.error();
+    to.add_transport(std::move(*made));
+  }
+  return {};
+}
+
+Result<void> Velo::reload_identity(std::optional<std::string_view> passphrase) {
+  if (identity_.folder.empty()) {
+    return make_error(Errc::unsupported, "this node's identity comes from no folder");
+  }
+  auto loaded = crypto::IdentityStore(world().files(), identity_.folder).load(passphrase);
+  if (!loaded) return loaded.error();
+  return identity_.credentials->replace(std::move(*loaded));
+}
 
 Result<std::shared_ptr<PeerDiscovery>> VeloBuilder::Parts::make_discovery(World& in) {
   discovery::Directory::Sources sources;
@@ -89,11 +133,53 @@ VeloBuilder& VeloBuilder::operator=(VeloBuilder&&) noexcept = default;
 VeloBuilder::~VeloBuilder() = default;
 
 VeloBuilder& VeloBuilder::add_transport(std::unique_ptr<Transport> transport) & {
-  parts_->transports.push_back(std::move(transport));
-  return *this;
+  return add_transport(
+      TransportFactory([made = std::move(transport)](const NodeParts&) mutable
+                           -> Result<std::unique_ptr<Transport>> { return std::move(made); }));
 }
 VeloBuilder&& VeloBuilder::add_transport(std::unique_ptr<Transport> transport) && {
   return std::move(add_transport(std::move(transport)));
+}
+
+VeloBuilder& VeloBuilder::add_transport(TransportFactory factory) & {
+  parts_->transports.push_back(std::move(factory));
+  return *this;
+}
+VeloBuilder&& VeloBuilder::add_transport(TransportFactory factory) && {
+  return std::move(add_transport(std::move(factory)));
+}
+
+VeloBuilder& VeloBuilder::identity(std::string folder, std::optional<std::string> passphrase) & {
+  parts_->identity_folder = std::move(folder);
+  parts_->passphrase = std::move(passphrase);
+  return *this;
+}
+VeloBuilder&& VeloBuilder::identity(std::string folder, std::optional<std::string> passphrase) && {
+  return std::move(identity(std::move(folder), std::move(passphrase)));
+}
+
+VeloBuilder& VeloBuilder::credentials(std::shared_ptr<crypto::CredentialSource> source) & {
+  parts_->credentials = std::move(source);
+  return *this;
+}
+VeloBuilder&& VeloBuilder::credentials(std::shared_ptr<crypto::CredentialSource> source) && {
+  return std::move(credentials(std::move(source)));
+}
+
+VeloBuilder& VeloBuilder::instance_key(crypto::PrivateKey key) & {
+  parts_->instance_key = std::move(key);
+  return *this;
+}
+VeloBuilder&& VeloBuilder::instance_key(crypto::PrivateKey key) && {
+  return std::move(instance_key(std::move(key)));
+}
+
+VeloBuilder& VeloBuilder::access(AccessPolicy policy) & {
+  parts_->access = std::move(policy);
+  return *this;
+}
+VeloBuilder&& VeloBuilder::access(AccessPolicy policy) && {
+  return std::move(access(std::move(policy)));
 }
 
 VeloBuilder& VeloBuilder::discovery(std::shared_ptr<PeerDiscovery> source) & {
@@ -166,11 +252,12 @@ Result<std::unique_ptr<Velo>> VeloBuilder::build() {
 
   auto source = parts_->make_discovery(world);
   if (!source) return source.error();
-  if (parts_->transports.empty()) parts_->transports.push_back(transport::make_tcp());
+  if (auto loaded = parts_->load_identity(world); !loaded) return loaded.error();
 
   MessengerBuilder builder = Messenger::builder(world);
-  for (auto& transport : parts_->transports) builder.add_transport(std::move(transport));
-  parts_->transports.clear();
+  if (auto added = parts_->add_transports(world, builder); !added) return added.error();
+  if (parts_->instance_key.valid()) builder.instance_key(std::move(parts_->instance_key));
+  if (parts_->access) builder.access(std::move(*parts_->access));
   std::optional<Op<void>> announced;
   if (*source != nullptr) {
     auto reporting = std::make_shared<velo_detail::ReportingDiscovery>(world, std::move(*source));
@@ -186,7 +273,9 @@ Result<std::unique_ptr<Velo>> VeloBuilder::build() {
     // In simulation and on executors nobody may wait; there the announcement goes on by itself.
     if (!ended && !ended.error().is(Errc::would_deadlock)) return ended.error();
   }
-  return std::make_unique<Velo>(std::move(owned), std::move(*messenger));
+  return std::make_unique<Velo>(
+      std::move(owned), std::move(*messenger),
+      Velo::Identity{std::move(parts_->identity_folder), std::move(parts_->credentials)});
 }
 
 }  // namespace velo

@@ -15,6 +15,8 @@
 #include <velo/codec/describe.hpp>
 #include <velo/codec/json.hpp>
 #include <velo/codec/msgpack.hpp>
+#include <velo/crypto/credentials.hpp>
+#include <velo/crypto/key.hpp>
 #include <velo/discovery/backends/filesystem.hpp>
 #include <velo/discovery/backends/static.hpp>
 #include <velo/discovery/directory.hpp>
@@ -22,6 +24,7 @@
 #include <velo/messenger/messenger.hpp>
 #include <velo/runtime/real_world.hpp>
 #include <velo/transport/backends/inproc.hpp>
+#include <velo/transport/backends/shm.hpp>
 #include <velo/transport/backends/tcp.hpp>
 #include <velo/transport/backends/uds.hpp>
 #include <velo/transport/transport.hpp>
@@ -29,6 +32,7 @@
 #include <cstddef>
 #include <functional>
 #include <memory>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <utility>
@@ -49,9 +53,17 @@ class Velo {
  public:
   static VeloBuilder builder();
 
+  struct Identity {
+    std::string folder;                                     ///< empty: the credentials were given
+    std::shared_ptr<crypto::CredentialSource> credentials;  ///< null: none
+  };
+
   /// For the builder. `owned` may be empty; then `messenger` lives in a World that outlives it.
-  Velo(std::unique_ptr<RealWorld> owned, std::unique_ptr<Messenger> messenger) noexcept
-      : owned_world_(std::move(owned)), messenger_(std::move(messenger)) {}
+  Velo(std::unique_ptr<RealWorld> owned, std::unique_ptr<Messenger> messenger,
+       Identity identity) noexcept
+      : owned_world_(std::move(owned)),
+        messenger_(std::move(messenger)),
+        identity_(std::move(identity)) {}
   Velo(const Velo&) = delete;
   Velo& operator=(const Velo&) = delete;
   /// As ~Messenger; then stops the World if it is the node's own. Never on one of that World's
@@ -113,10 +125,29 @@ class Velo {
   Op<NodeBooks> books_of(const InstanceId& peer) { return messenger_->books_of(peer); }
   MemoryUse memory() const { return messenger_->memory(); }
 
+  /// What secure transports of this node present and believe; null without an identity. What is
+  /// replaced in it holds for connections that are made from then on; others go on.
+  const std::shared_ptr<crypto::CredentialSource>& credentials() const noexcept {
+    return identity_.credentials;
+  }
+  /// Reads the folder of VeloBuilder::identity() again, after a rotation or a revocation. On an
+  /// error the node keeps what it has: that of IdentityStore::load(), or velo::Errc::unsupported
+  /// when there is no such folder. Blocks on the disk.
+  Result<void> reload_identity(std::optional<std::string_view> passphrase = std::nullopt);
+
  private:
   std::unique_ptr<RealWorld> owned_world_;
   std::unique_ptr<Messenger> messenger_;
+  Identity identity_;
 };
+
+/// What a transport can be made from once the node has it.
+struct NodeParts {
+  World& world;
+  std::shared_ptr<crypto::CredentialSource> credentials;  ///< null without an identity
+};
+using TransportFactory =
+    std::move_only_function<Result<std::unique_ptr<Transport>>(const NodeParts& parts)>;
 
 /// Makes a discovery that lives in the node's World, which exists only once the node is built.
 using DiscoveryFactory = std::move_only_function<Result<std::shared_ptr<PeerDiscovery>>(World&)>;
@@ -131,6 +162,24 @@ class [[nodiscard]] VeloBuilder {
   /// Transports in order of preference. Without any: TCP on loopback.
   VeloBuilder& add_transport(std::unique_ptr<Transport> transport) &;
   VeloBuilder&& add_transport(std::unique_ptr<Transport> transport) &&;
+
+  /// The same, made when the node is built; its error fails the build. For transports outside this
+  /// header: `[](const NodeParts& node) { ... options.credentials = node.credentials; ... }`.
+  VeloBuilder& add_transport(TransportFactory factory) &;
+  VeloBuilder&& add_transport(TransportFactory factory) &&;
+  /// Key, certificates and trust from a folder that `velo identity new` made. Secure transports use
+  /// them, and the node's instance id is bound to a key of this run, which every greeting proves.
+  VeloBuilder& identity(std::string folder, std::optional<std::string> passphrase = {}) &;
+  VeloBuilder&& identity(std::string folder, std::optional<std::string> passphrase = {}) &&;
+  /// The same from memory.
+  VeloBuilder& credentials(std::shared_ptr<crypto::CredentialSource> source) &;
+  VeloBuilder&& credentials(std::shared_ptr<crypto::CredentialSource> source) &&;
+  /// As MessengerBuilder::instance_key(); with an identity and without this, one is generated.
+  VeloBuilder& instance_key(crypto::PrivateKey key) &;
+  VeloBuilder&& instance_key(crypto::PrivateKey key) &&;
+  /// Who may call what, as MessengerBuilder::access().
+  VeloBuilder& access(AccessPolicy policy) &;
+  VeloBuilder&& access(AccessPolicy policy) &&;
 
   /// Announces the node there, and asks it for unknown peers. Several become one Directory, asked
   /// in this order.
