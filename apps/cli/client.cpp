@@ -12,11 +12,12 @@
 namespace velo::cli {
 
 int Client::join() {
-  auto discovery = make_discovery(where_);
-  if (!discovery) {
-    return fail(exit_usage, discovery.error().context(),
+  if (!is_there(where_)) {
+    return fail(exit_usage, fmt::format("no directory '{}'", where_.directory),
                 "--discovery names the folder in which the peers announce themselves");
   }
+  auto discovery = make_discovery(where_);
+  if (!discovery) return fail("cannot use the discovery", discovery.error());
   VeloBuilder builder;
   if (auto ready = set_up(builder, setup_, {}, Listening::no); !ready) {
     return fail("cannot set up the node", ready.error());

@@ -150,11 +150,12 @@ std::unique_ptr<Transport> make_transport(const std::string& name, const std::st
   return transport::make_tcp();
 }
 
-Result<DiscoveryFactory> make_discovery(const Rendezvous& where) {
+bool is_there(const Rendezvous& where) {
   struct stat found;
-  if (::stat(where.directory.c_str(), &found) != 0 || !S_ISDIR(found.st_mode)) {
-    return make_error(Errc::not_found, "no directory '" + where.directory + "'");
-  }
+  return ::stat(where.directory.c_str(), &found) == 0 && S_ISDIR(found.st_mode);
+}
+
+Result<DiscoveryFactory> make_discovery(const Rendezvous& where) {
   return DiscoveryFactory([where](World& world) -> Result<std::shared_ptr<PeerDiscovery>> {
     auto made = discovery::FilesystemDiscovery::create(world, where.directory, where.cluster);
     if (!made) return made.error();

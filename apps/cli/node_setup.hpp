@@ -28,6 +28,8 @@ Result<void> set_up(VeloBuilder& builder, const NodeSetup& setup, const std::str
 /// A transport that needs no identity, by its name; listens.
 std::unique_ptr<Transport> make_transport(const std::string& name, const std::string& sockets);
 
+/// Whether there is such a folder; who announces itself makes it, who looks should find it.
+bool is_there(const Rendezvous& where);
 /// How a discovery is made in a node's World: of a folder.
 Result<DiscoveryFactory> make_discovery(const Rendezvous& where);
 
