@@ -3,11 +3,10 @@
 // our transport without a messenger. Both carry exactly the bytes that a messenger sends.
 
 #include "floor_socket.hpp"
+#include "media.hpp"
 
 #include <velo/codec/hex.hpp>
 #include <velo/runtime/real_world.hpp>
-#include <velo/transport/backends/tcp.hpp>
-#include <velo/transport/backends/uds.hpp>
 #include <velo/transport/framing.hpp>
 
 #include <atomic>
@@ -120,14 +119,9 @@ class End final : public transport::AcceptHandler, public transport::ConnectionE
   using OnFrame = std::function<void(transport::Connection&, const transport::InFrame&)>;
 
   End(const Spec& spec, const char* name, OnFrame on_frame)
-      : world_(must(runtime::RealWorld::create(), "world")), on_frame_(std::move(on_frame)) {
-    if (spec.medium == Medium::uds) {
-      transport::UdsOptions options;
-      options.path = "@velo-ladder-" + std::string(name) + "-" + std::to_string(::getpid());
-      transport_ = transport::make_uds(options);
-    } else {
-      transport_ = transport::make_tcp();
-    }
+      : world_(must(runtime::RealWorld::create(runtime_options(spec)), "world")),
+        on_frame_(std::move(on_frame)) {
+    transport_ = make_medium(spec, name);
     const InstanceId self = InstanceId::random(world_->random());
     must(transport_->start({*world_, self, *this, std::make_shared<MemoryBudget>()}), "transport");
   }

@@ -3,6 +3,8 @@
 
 #include <velo/bench/measure.hpp>
 
+#include "floor_shm.hpp"
+
 #include <algorithm>
 #include <cerrno>
 #include <chrono>
@@ -60,7 +62,9 @@ static Measurement run_side(Side side, const Spec& spec) {
   if (spec.medium == Medium::inproc) {
     return side == Side::floor ? run_inproc_floor(spec) : run_inproc_ours(spec);
   }
-  if (side == Side::floor) return run_floor(spec);
+  if (side == Side::floor) {
+    return spec.medium == Medium::shm ? run_shm_floor(spec) : run_floor(spec);
+  }
   return spec.rung < Rung::messenger ? run_rung(spec) : run_ours(spec);
 }
 

@@ -3,6 +3,7 @@
 
 #include "media.hpp"
 
+#include <velo/transport/backends/shm.hpp>
 #include <velo/transport/backends/tcp.hpp>
 #include <velo/transport/backends/uds.hpp>
 
@@ -14,6 +15,12 @@
 
 namespace velo::bench {
 
+runtime::RuntimeOptions runtime_options(const Spec& spec) {
+  runtime::RuntimeOptions options;
+  if (spec.spin) options.spin = std::chrono::seconds(1);
+  return options;
+}
+
 std::unique_ptr<transport::Transport> make_medium(const Spec& spec, std::string_view name) {
   switch (spec.medium) {
     case Medium::tcp: return transport::make_tcp();
@@ -22,10 +29,14 @@ std::unique_ptr<transport::Transport> make_medium(const Spec& spec, std::string_
       options.path = fmt::format("@velo-bench-{}-{}", name, ::getpid());
       return transport::make_uds(options);
     }
+    case Medium::shm: {
+      transport::ShmOptions options;
+      options.path = fmt::format("@velo-bench-{}-{}", name, ::getpid());
+      return transport::make_shm(options);
+    }
     case Medium::inproc:  // measured within one process (inproc.cpp)
     case Medium::tls:
-    case Medium::quic:
-    case Medium::shm: break;
+    case Medium::quic: break;
   }
   std::fputs("bench: this medium is not built in\n", stderr);
   ::_exit(3);

@@ -4,12 +4,16 @@
 #pragma once
 
 #include <velo/bench/measure.hpp>
+#include <velo/runtime/real_world.hpp>
 #include <velo/transport/transport.hpp>
 
 #include <memory>
 #include <string_view>
 
 namespace velo::bench {
+
+/// The I/O threads that the measurement asks for.
+runtime::RuntimeOptions runtime_options(const Spec& spec);
 
 /// `name` tells the two ends apart. Ends the process for a medium that is not built in.
 std::unique_ptr<transport::Transport> make_medium(const Spec& spec, std::string_view name);

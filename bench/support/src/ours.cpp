@@ -41,7 +41,7 @@ static T must(Result<T> result, const char* what) {
 
 static Node make_node(const Spec& spec, const char* name) {
   Node node;
-  node.world = must(runtime::RealWorld::create(), "world");
+  node.world = must(runtime::RealWorld::create(runtime_options(spec)), "world");
   auto builder = Messenger::builder(*node.world);
   builder.add_transport(make_medium(spec, name));
   node.messenger = must(builder.build(), "messenger");

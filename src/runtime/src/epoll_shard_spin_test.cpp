@@ -129,7 +129,8 @@ TEST(EpollShardSpin, SourcesMayGoAndComeWhileOneIsTaken) {
   boxes[1]->on_taken = [] { FAIL() << "it was removed"; };
   boxes[3]->on_taken = [&] { last.add(); };
   run_on(shard, [&] {
-    for (int i = 0; i < 3; ++i) ASSERT_TRUE(shard.add_poll_source(*boxes[static_cast<std::size_t>(i)]));
+    for (int i = 0; i < 3; ++i)
+      ASSERT_TRUE(shard.add_poll_source(*boxes[static_cast<std::size_t>(i)]));
     boxes[0]->raised.fetch_add(1);
     boxes[1]->raised.fetch_add(1);
     boxes[3]->raised.fetch_add(1);

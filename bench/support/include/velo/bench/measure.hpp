@@ -44,6 +44,7 @@ struct Spec {
   double warm_up_seconds = 0.1;
   bool one_core = true;       ///< both ends on one processor; else wherever the scheduler puts them
   bool two_processes = true;  ///< else the server is a thread, or a World, of the client's process
+  bool spin = false;          ///< shm only: who waits looks again and again, without sleeping
   bool spawn = false;         ///< ours only: the handler runs on the worker pool
   Rung rung = Rung::messenger;  ///< ours only
 

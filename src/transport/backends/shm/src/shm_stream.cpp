@@ -74,17 +74,18 @@ IoResult ShmStream::try_read(std::span<std::byte> into) noexcept {
     return {IoResult::Status::error, 0, EBADMSG};
   }
   if (count > 0 && reader_.must_wake_writer()) link_->ring();
-  if (count < into.size() && !is_last) drained();
+  if (count < into.size() && (!is_last || count > 0)) drained();
   if (count > 0) return {IoResult::Status::ok, count, 0};
   return {is_last ? IoResult::Status::end : IoResult::Status::would_block, 0, 0};
 }
 
-/// The ring was found empty: who writes has to ring from now on.
+/// The ring was found empty: who writes has to ring from now on. Whoever reads may stop here, and
+/// wants to be told again.
 void ShmStream::drained() noexcept {
   was_drained_ = true;
   // Within an event that is left for its end: until then nobody needs to ring.
-  if (is_polled_ || telling_ != nullptr) return;
-  if (!reader_.fall_asleep()) link_->wake();
+  if (telling_ != nullptr) return;
+  if (is_over() || (!is_polled_ && !reader_.fall_asleep())) link_->wake();
 }
 
 IoResult ShmStream::try_write(std::span<const iovec> from) noexcept {
@@ -157,8 +158,10 @@ void ShmStream::tell_readable() {
     was_drained_ = false;
     events_->on_readable();
     // Who did not read to the end comes back without being told.
-    if (telling.is_over() || is_polled_ || !was_drained_) return;
-    if (reader_.fall_asleep()) return;
+    if (telling.is_over() || !was_drained_) return;
+    // After the last bytes there is the end to be read.
+    if (is_over()) continue;
+    if (is_polled_ || reader_.fall_asleep()) return;
   }
   link_->wake();
 }

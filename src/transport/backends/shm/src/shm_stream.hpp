@@ -49,6 +49,7 @@ class ShmStream final : public ByteStream, private SharedMemoryEvents, private P
   bool before_sleep() noexcept override { return reader_.fall_asleep(); }
   void after_sleep() noexcept override { reader_.stay_awake(); }
 
+  bool is_over() const noexcept { return hung_up_.load(std::memory_order_relaxed); }
   void tell_readable();
   void drained() noexcept;
 
@@ -61,7 +62,7 @@ class ShmStream final : public ByteStream, private SharedMemoryEvents, private P
   StreamEvents* events_ = nullptr;
   RingReader reader_;
   bool is_polled_ = false;    ///< the shard looks by itself
-  bool was_drained_ = false;  ///< within tell_readable(): somebody found the ring empty
+  bool was_drained_ = false;  ///< since tell_readable() asked: the ring was found empty
   bool closed_ = false;
   Telling* telling_ = nullptr;
 
