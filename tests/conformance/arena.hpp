@@ -7,7 +7,9 @@
 #include <velo/messenger/messenger.hpp>
 #include <velo/transport/backends/inproc.hpp>
 #include <velo/transport/backends/tcp.hpp>
+#include <velo/transport/backends/tls.hpp>
 #include <velo/transport/backends/uds.hpp>
+#include <velo/transport/conformance/identities.hpp>
 #include <velo/transport/conformance/sim_driver.hpp>
 
 #include <gtest/gtest.h>
@@ -28,7 +30,7 @@ namespace velo::messenger_conformance_test {
 
 using namespace std::chrono_literals;  // NOLINT(google-build-using-namespace)
 
-enum class Kind : std::uint8_t { tcp, uds, inproc };
+enum class Kind : std::uint8_t { tcp, tls, uds, inproc };
 enum class Where : std::uint8_t { real, sim };
 
 /// What the dials of one messenger came to.
@@ -128,9 +130,10 @@ class Arena : public testing::TestWithParam<std::tuple<Kind, Where>> {
     auto built = builder.build();
     EXPECT_TRUE(built) << built.error().to_string();
     if (!built) return nullptr;
-    if (side == 0 && kind() == Kind::tcp && port_ == 0) {
-      const auto entry = (*built)->peer_info().address.at("tcp");
-      port_ = transport::parse_interface_endpoints(entry, "tcp")->front().port;
+    const std::string key = kind() == Kind::tls ? "tls" : "tcp";
+    if (side == 0 && (kind() == Kind::tcp || kind() == Kind::tls) && port_ == 0) {
+      const auto entry = (*built)->peer_info().address.at(key);
+      port_ = transport::parse_interface_endpoints(entry, key)->front().port;
     }
     return std::move(*built);
   }
@@ -159,6 +162,13 @@ class Arena : public testing::TestWithParam<std::tuple<Kind, Where>> {
       transport::TcpOptions options;
       if (side == 0) options.bind = Endpoint::tcp("127.0.0.1", port_);
       return transport::make_tcp(std::move(options));
+    }
+    if (kind() == Kind::tls) {
+      transport::TlsOptions options;
+      options.credentials =
+          transport::conformance::test_credentials(static_cast<std::uint8_t>(side + 1));
+      if (side == 0) options.bind = Endpoint::tcp("127.0.0.1", port_);
+      return transport::make_tls(std::move(options));
     }
     transport::UdsOptions options;
     options.path = uds_path_ + (side == 0 ? "-server" : "-client");

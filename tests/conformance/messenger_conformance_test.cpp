@@ -234,14 +234,15 @@ TEST_P(MessengerConformance, ADrainLetsWhatRunsFinishAndRefusesTheRest) {
 }
 
 static std::string name_of(const testing::TestParamInfo<std::tuple<Kind, Where>>& param) {
-  constexpr const char* names[] = {"Tcp", "Uds", "Inproc"};
+  constexpr const char* names[] = {"Tcp", "Tls", "Uds", "Inproc"};
   const bool real = std::get<1>(param.param) == Where::real;
   return names[static_cast<std::size_t>(std::get<0>(param.param))] +
          std::string(real ? "Real" : "Sim");
 }
 
 INSTANTIATE_TEST_SUITE_P(Transports, MessengerConformance,
-                         testing::Combine(testing::Values(Kind::tcp, Kind::uds, Kind::inproc),
+                         testing::Combine(testing::Values(Kind::tcp, Kind::tls, Kind::uds,
+                                                          Kind::inproc),
                                           testing::Values(Where::real, Where::sim)),
                          name_of);
 

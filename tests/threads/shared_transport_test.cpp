@@ -7,7 +7,9 @@
 #include <velo/runtime/real_world.hpp>
 #include <velo/transport/backends/inproc.hpp>
 #include <velo/transport/backends/tcp.hpp>
+#include <velo/transport/backends/tls.hpp>
 #include <velo/transport/backends/uds.hpp>
+#include <velo/transport/conformance/identities.hpp>
 #include <velo/transport/gatekeeper.hpp>
 #include <velo/transport/on_shard.hpp>
 
@@ -24,10 +26,11 @@
 namespace velo::threads_test {
 namespace shared_transport_test {
 
-enum class Kind : std::uint8_t { tcp, uds, inproc };
+enum class Kind : std::uint8_t { tcp, tls, uds, inproc };
 
 static std::string name_of(const testing::TestParamInfo<Kind>& kind) {
   if (kind.param == Kind::tcp) return "Tcp";
+  if (kind.param == Kind::tls) return "Tls";
   return kind.param == Kind::uds ? "Uds" : "Inproc";
 }
 
@@ -80,6 +83,11 @@ class SharedTransport : public testing::TestWithParam<Kind>, private transport::
   std::unique_ptr<transport::Transport> make() {
     if (GetParam() == Kind::tcp) return transport::make_tcp();
     if (GetParam() == Kind::inproc) return transport::make_inproc(hub_);
+    if (GetParam() == Kind::tls) {
+      transport::TlsOptions options;
+      options.credentials = transport::conformance::test_credentials(made_++ == 0 ? 1 : 2);
+      return transport::make_tls(std::move(options));
+    }
     transport::UdsOptions options;
     options.path = "@velo-shared-" + std::to_string(server_world_->random().next());
     return transport::make_uds(std::move(options));
@@ -125,6 +133,7 @@ class SharedTransport : public testing::TestWithParam<Kind>, private transport::
 
   std::shared_ptr<transport::InprocHub> hub_ = transport::make_inproc_hub(5);
   std::unique_ptr<transport::Transport> server_;
+  int made_ = 0;
   std::mutex mutex_;
   std::deque<End> ends_;
   std::atomic<int> accepted_{0};
@@ -211,6 +220,6 @@ TEST(SharedGate, CountsEverybody) {
 }
 
 INSTANTIATE_TEST_SUITE_P(Connections, SharedTransport,
-                         testing::Values(Kind::tcp, Kind::uds, Kind::inproc), name_of);
+                         testing::Values(Kind::tcp, Kind::tls, Kind::uds, Kind::inproc), name_of);
 
 }  // namespace velo::threads_test

@@ -7,6 +7,7 @@
 
 #include <sys/socket.h>
 #include <sys/stat.h>
+#include <unistd.h>
 
 #include <cerrno>
 #include <fstream>
@@ -91,6 +92,14 @@ Result<std::unique_ptr<DatagramSocket>> KernelNetwork::open_datagram(Shard& shar
                                                                      const DatagramOptions& options,
                                                                      DatagramEvents& events) {
   return open_udp(network_detail::own(shard), local, options, events);
+}
+
+PeerCredentials KernelNetwork::own_credentials() const {
+  PeerCredentials own;
+  own.user = ::geteuid();
+  own.group = ::getegid();
+  own.process = ::getpid();
+  return own;
 }
 
 std::vector<InterfaceAddress> KernelNetwork::interfaces() { return interface_addresses(); }

@@ -22,6 +22,7 @@ class KernelNetwork final : public Network {
                                                         const DatagramOptions& options,
                                                         DatagramEvents& events) override;
   std::vector<InterfaceAddress> interfaces() override;
+  PeerCredentials own_credentials() const override;
   bool unix_socket_visible(const std::string& path) override;
   std::string unix_socket_identity(const std::string& path) override;
   Result<std::unique_ptr<Listener>> listen_shared_memory(Shard& shard, const Endpoint& local,

@@ -74,6 +74,23 @@ INSTANTIATE_TEST_SUITE_P(Network, Reaching,
                          ::testing::Values("tcp://127.0.0.1:0", "tcp://[::1]:0", "uds",
                                            "uds://@velo-runtime-network-test"));
 
+TEST(Network, SaysWhoseProcessIsAtTheOtherEndOfAUnixSocket) {
+  const auto world = make_external_world();
+  Accepting accepting(*world, Endpoint::unix_socket("@velo-runtime-credentials-test"));
+  Accepting over_tcp(*world, Endpoint::tcp("127.0.0.1", 0));
+  const Dialing dialing(*world, accepting.local());
+  const Dialing tcp(*world, over_tcp.local());
+  ASSERT_TRUE(turn_until(*world, [&] {
+    return dialing.done() && tcp.done() && !accepting.streams.empty() && !over_tcp.streams.empty();
+  }));
+  const PeerCredentials own = world->network().own_credentials();
+  EXPECT_EQ(own.user, ::geteuid());
+  EXPECT_EQ(own.process, ::getpid());
+  EXPECT_EQ(accepting.streams[0]->peer_credentials(), own);
+  EXPECT_EQ((**dialing.result)->peer_credentials(), own);
+  EXPECT_EQ(over_tcp.streams[0]->peer_credentials(), std::nullopt);
+}
+
 TEST(Network, GivesBothEndsOfATcpConnectionNoDelayKeepaliveAndTheBuffersAskedFor) {
   auto world = make_external_world();
   ListenOptions listen;

@@ -103,6 +103,20 @@ void SocketStream::stop_watching(State next) noexcept {
   if (notice_ != 0) shard_.cancel_timer(std::exchange(notice_, 0));
 }
 
+std::optional<PeerCredentials> SocketStream::peer_credentials() const {
+  if (remote_.kind != Endpoint::Kind::unix_socket) return std::nullopt;
+  ucred credentials{};
+  socklen_t size = sizeof credentials;
+  if (::getsockopt(socket_.get(), SOL_SOCKET, SO_PEERCRED, &credentials, &size) != 0) {
+    return std::nullopt;
+  }
+  PeerCredentials peer;
+  peer.user = credentials.uid;
+  peer.group = credentials.gid;
+  peer.process = credentials.pid;
+  return peer;
+}
+
 void SocketStream::on_events(std::uint32_t events) {
   // The owner may destroy this stream in either callback: afterwards only the shard can say whether
   // it still exists.

@@ -9,6 +9,7 @@
 
 #include <cstdint>
 #include <mutex>
+#include <optional>
 #include <utility>
 
 #include "descriptor.hpp"
@@ -29,6 +30,7 @@ class SocketStream final : public ByteStream, public EventSource {
   void close() noexcept override;
   Shard& shard() noexcept override { return shard_; }
   Endpoint remote() const override { return remote_; }
+  std::optional<PeerCredentials> peer_credentials() const override;
 
   void on_events(std::uint32_t events) override;
 

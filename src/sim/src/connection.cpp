@@ -32,6 +32,10 @@ class StreamHandle final : public ByteStream {
   void close() noexcept override { connection_->close(side_); }
   Shard& shard() noexcept override { return connection_->shard(side_); }
   Endpoint remote() const override { return connection_->remote(side_); }
+  std::optional<PeerCredentials> peer_credentials() const override {
+    if (remote().kind != Endpoint::Kind::unix_socket) return std::nullopt;
+    return connection_->node(1 - side_).credentials();
+  }
 
  private:
   Ref<Connection> connection_;

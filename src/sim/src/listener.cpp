@@ -142,6 +142,8 @@ Result<std::unique_ptr<Listener>> NetworkImpl::listen(Shard& shard, const Endpoi
       std::make_unique<listener_detail::ListenerHandle>(std::move(state)));
 }
 
+PeerCredentials NetworkImpl::own_credentials() const { return node_.credentials(); }
+
 std::vector<InterfaceAddress> NetworkImpl::interfaces() {
   InterfaceAddress loopback;
   loopback.name = "lo";

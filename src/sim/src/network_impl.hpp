@@ -167,6 +167,7 @@ class NetworkImpl final : public Network {
                                                     const SharedMemoryOptions& options,
                                                     SharedMemoryHandler done) override;
   std::vector<InterfaceAddress> interfaces() override;
+  PeerCredentials own_credentials() const override;
 
  private:
   /// With a free port if none was asked for; an error if it is not the machine's address.

@@ -70,6 +70,10 @@ NodeImpl::NodeImpl(Core& core, Machine& machine, std::string name, std::uint32_t
       network_(core, *this),
       files_(core, *this),
       pool_(core, *this) {
+  credentials_.user = options.user;
+  credentials_.group = options.group;
+  // Another process after each restart.
+  credentials_.process = static_cast<std::int32_t>(1 + index + (incarnation << 16));
   for (std::size_t i = 0; i < options.shards; ++i) {
     shards_.push_back(std::make_unique<ShardImpl>(core, *this));
   }

@@ -95,6 +95,7 @@ class NodeImpl final : public SimNode {
   std::uint32_t incarnation() const noexcept override { return incarnation_; }
   bool alive() const noexcept override { return alive_; }
   const std::string& host() const noexcept override { return machine_.host; }
+  PeerCredentials credentials() const noexcept { return credentials_; }
 
   Machine& machine() const noexcept { return machine_; }
   TimePoint local_now() const noexcept { return clock_.now(); }
@@ -125,6 +126,7 @@ class NodeImpl final : public SimNode {
   std::uint32_t index_;
   std::uint32_t incarnation_;
   Machine& machine_;
+  PeerCredentials credentials_;
   NodeClock clock_;
   SimRandom random_;
   NetworkImpl network_;

@@ -43,6 +43,7 @@ std::string_view name_of(GateRefusal reason) noexcept {
     case GateRefusal::protocol: return "protocol";
     case GateRefusal::identity: return "identity";
     case GateRefusal::gone: return "gone";
+    case GateRefusal::memory: return "memory";
   }
   return {};
 }

@@ -34,20 +34,25 @@ static Error lost(const std::string& remote, int system_error) {
 }  // namespace stream_connection_detail
 
 ConnectionPtr StreamConnection::create(std::shared_ptr<StreamEnvironment> environment,
-                                       std::unique_ptr<ByteStream> stream) {
-  return ConnectionPtr::adopt(new StreamConnection(std::move(environment), std::move(stream)));
+                                       std::unique_ptr<ByteStream> stream, SecurityPtr security,
+                                       GatePass pass) {
+  return ConnectionPtr::adopt(new StreamConnection(std::move(environment), std::move(stream),
+                                                   std::move(security), std::move(pass)));
 }
 
 StreamConnection::StreamConnection(std::shared_ptr<StreamEnvironment> environment,
-                                   std::unique_ptr<ByteStream> stream)
+                                   std::unique_ptr<ByteStream> stream, SecurityPtr security,
+                                   GatePass pass)
     : environment_(std::move(environment)),
       shard_(stream->shard()),
       scratch_(environment_->scratch(shard_)),
       remote_(stream->remote().to_string()),
+      security_(std::move(security)),
       allowance_(environment_->budget),
       stream_(std::move(stream)),
       out_(environment_->blocks),
-      reader_(environment_->budget) {
+      reader_(environment_->budget),
+      pass_(std::move(pass)) {
   environment_->connections.fetch_add(1, std::memory_order_relaxed);
 }
 
@@ -201,6 +206,7 @@ void StreamConnection::finish() noexcept {
   }
   allowance_.settle(0);
   environment_->connections.fetch_sub(1, std::memory_order_relaxed);
+  pass_ = GatePass();
   events_->on_closed(*this, *reason);
   release();
 }

@@ -35,6 +35,8 @@
 #include <velo/base/network.hpp>
 #include <velo/base/world.hpp>
 #include <velo/transport/connection.hpp>
+#include <velo/transport/gatekeeper.hpp>
+#include <velo/transport/stream_transport.hpp>
 
 #include <atomic>
 #include <cstddef>
@@ -52,7 +54,8 @@ class StreamConnection final : public Connection, private StreamEvents {
  public:
   /// On the stream's shard.
   static ConnectionPtr create(std::shared_ptr<StreamEnvironment> environment,
-                              std::unique_ptr<ByteStream> stream);
+                              std::unique_ptr<ByteStream> stream, SecurityPtr security,
+                              GatePass pass);
 
   void start(ConnectionEvents& events) override;
   SendResult send(const OutFrame& frame) noexcept override;
@@ -62,6 +65,7 @@ class StreamConnection final : public Connection, private StreamEvents {
   std::uint64_t queued() const noexcept override;
   void close(Error reason) noexcept override;
   void close_after_flush(Error reason, Duration patience) noexcept override;
+  const ConnectionSecurity& security() const noexcept override { return *security_; }
   Shard& shard() noexcept override { return shard_; }
   std::string_view transport_key() const noexcept override { return environment_->key; }
   std::string remote() const override { return remote_; }
@@ -82,7 +86,7 @@ class StreamConnection final : public Connection, private StreamEvents {
   enum class Ending : std::uint8_t { none, after_flush, now };
 
   StreamConnection(std::shared_ptr<StreamEnvironment> environment,
-                   std::unique_ptr<ByteStream> stream);
+                   std::unique_ptr<ByteStream> stream, SecurityPtr security, GatePass pass);
   ~StreamConnection() override;
 
   // Sending, and the write right (stream_connection_write.cpp).
@@ -137,6 +141,7 @@ class StreamConnection final : public Connection, private StreamEvents {
   Shard& shard_;
   ScratchBuffer& scratch_;
   const std::string remote_;
+  const SecurityPtr security_;
   ConnectionEvents* events_ = nullptr;  ///< set by start(), before anyone else knows the connection
 
   std::atomic<std::uint64_t> word_{closed_bit};
@@ -171,6 +176,7 @@ class StreamConnection final : public Connection, private StreamEvents {
   bool in_read_ = false;
   bool turn_end_pending_ = false;
   bool finished_ = false;
+  GatePass pass_;  ///< its place among what the listener let in; given up at the end
   std::optional<Shard::TimerId> patience_timer_;
 
   // Guarded by mutex_.

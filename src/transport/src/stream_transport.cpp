@@ -3,6 +3,7 @@
 
 #include <velo/transport/stream_transport.hpp>
 
+#include "stream_arrivals.hpp"
 #include "stream_connection.hpp"
 #include "stream_environment.hpp"
 
@@ -16,17 +17,54 @@
 namespace velo::transport {
 namespace stream_transport_detail {
 
+/// What an attempt has reached. Touched on its shard.
+struct DialState {
+  std::unique_ptr<Connecting> attempt;
+  std::unique_ptr<Securing> securing;
+  ConnectHandler done;
+
+  /// Who is answered may destroy the attempt.
+  void answer(Result<ConnectionPtr> result) { std::exchange(done, nullptr)(std::move(result)); }
+};
+
 class StreamDial final : public Dial {
  public:
-  explicit StreamDial(std::unique_ptr<Connecting> attempt) noexcept
-      : attempt_(std::move(attempt)) {}
+  explicit StreamDial(std::shared_ptr<DialState> state) noexcept : state_(std::move(state)) {}
+  StreamDial(const StreamDial&) = delete;
+  StreamDial& operator=(const StreamDial&) = delete;
+  ~StreamDial() override {
+    state_->attempt.reset();
+    state_->securing.reset();
+    state_->done = nullptr;
+  }
 
  private:
-  std::unique_ptr<Connecting> attempt_;
+  const std::shared_ptr<DialState> state_;
 };
 
 static Error connect_error(const Error& error, const std::string& remote) {
   return make_error(Errc::connect_failed, remote + ": " + error.to_string());
+}
+
+/// The stream is there: it answers the attempt, at once or when it is secure.
+static void connected(const std::shared_ptr<DialState>& state,
+                      std::shared_ptr<StreamEnvironment> environment, const StreamGuard& guard,
+                      std::unique_ptr<ByteStream> stream, TimePoint deadline) {
+  if (!guard.secures()) {
+    Result<SecurityPtr> security = guard.inspect(*stream);
+    if (!security) return state->answer(security.error());
+    return state->answer(StreamConnection::create(std::move(environment), std::move(stream),
+                                                  std::move(*security), GatePass()));
+  }
+  state->securing = guard.secure(
+      std::move(stream), StreamRole::dialled, deadline,
+      [weak = std::weak_ptr(state), environment = std::move(environment)](
+          std::expected<SecuredStream, StreamRefusal> outcome) mutable {
+        const auto secured = weak.lock();
+        if (!outcome) return secured->answer(std::move(outcome.error().error));
+        secured->answer(StreamConnection::create(std::move(environment), std::move(outcome->stream),
+                                                 std::move(outcome->security), GatePass()));
+      });
 }
 
 }  // namespace stream_transport_detail
@@ -35,11 +73,13 @@ ConnectionPtr make_stream_connection(std::unique_ptr<ByteStream> stream, std::st
                                      std::shared_ptr<MemoryBudget> budget) {
   auto environment = std::make_shared<StreamEnvironment>(std::move(transport_key));
   environment->budget = std::move(budget);
-  return StreamConnection::create(std::move(environment), std::move(stream));
+  return StreamConnection::create(std::move(environment), std::move(stream),
+                                  std::make_shared<ConnectionSecurity>(), GatePass());
 }
 
-StreamTransport::StreamTransport(std::string key)
-    : environment_(std::make_shared<StreamEnvironment>(std::move(key))) {}
+StreamTransport::StreamTransport(std::string key, const GateOptions& gate)
+    : environment_(std::make_shared<StreamEnvironment>(std::move(key))),
+      keeper_(std::make_shared<Gatekeeper>(gate)) {}
 
 StreamTransport::~StreamTransport() { VELO_CHECK(listener_ == nullptr); }
 
@@ -54,15 +94,17 @@ Result<void> StreamTransport::start(const TransportContext& context) {
   World& world = context.world;
   Result<std::optional<Listening>> where = listening(world, context.self);
   if (!where) return where.error();
+  Result<std::shared_ptr<const StreamGuard>> guarded = guard(context);
+  if (!guarded) return guarded.error();
+  guard_ = std::move(*guarded);
   world_ = &world;
   environment_->budget = context.budget;
   if (!where->has_value()) return {};
   const Listening& listening = **where;
-  auto on_accept = [environment = environment_,
-                    &accepts = context.accepts](Result<std::unique_ptr<ByteStream>> stream) {
+  arrivals_ = std::make_shared<StreamArrivals>(environment_, keeper_, guard_, context.accepts);
+  auto on_accept = [arrivals = arrivals_](Result<std::unique_ptr<ByteStream>> stream) {
     // An accept that failed (out of descriptors) is the listener's to report and retry.
-    if (!stream) return;
-    accepts.on_accepted(StreamConnection::create(environment, std::move(*stream)));
+    if (stream) arrivals->arrive(std::move(*stream));
   };
   Shard& shard = world.shard(0);
   Result<std::unique_ptr<Listener>> listener =
@@ -98,14 +140,23 @@ std::unique_ptr<Dial> StreamTransport::connect(Shard& shard, ByteSpan entry, Con
   if (world_ == nullptr) return fail_dial(shard, std::move(done), make_error(Errc::not_started));
   Result<Endpoint> endpoint = choose(*world_, entry);
   if (!endpoint) return fail_dial(shard, std::move(done), endpoint.error());
-  auto on_connected =
-      [environment = environment_, done = std::move(done),
+  const TimePoint deadline = shard.now() + connect_options().timeout;
+  auto state = std::make_shared<stream_transport_detail::DialState>();
+  state->done = std::move(done);
+  const std::weak_ptr weak(state);
+  auto dial = std::make_unique<stream_transport_detail::StreamDial>(state);
+  state->attempt = open_stream(
+      *world_, shard, *endpoint,
+      [weak, environment = environment_, guard = guard_, deadline,
        remote = endpoint->to_string()](Result<std::unique_ptr<ByteStream>> stream) mutable {
-        if (!stream) return done(stream_transport_detail::connect_error(stream.error(), remote));
-        done(StreamConnection::create(std::move(environment), std::move(*stream)));
-      };
-  return std::make_unique<stream_transport_detail::StreamDial>(
-      open_stream(*world_, shard, *endpoint, std::move(on_connected)));
+        const auto dialling = weak.lock();
+        if (!stream) {
+          return dialling->answer(stream_transport_detail::connect_error(stream.error(), remote));
+        }
+        stream_transport_detail::connected(dialling, std::move(environment), *guard,
+                                           std::move(*stream), deadline);
+      });
+  return dial;
 }
 
 Result<std::unique_ptr<Listener>> StreamTransport::open_listener(World& world, Shard& shard,
@@ -122,7 +173,10 @@ std::unique_ptr<Connecting> StreamTransport::open_stream(World& world, Shard& sh
 
 void StreamTransport::stop() noexcept {
   if (listener_ == nullptr) return;
-  run_on_shard(world_->shard(0), [this] { listener_.reset(); });
+  run_on_shard(world_->shard(0), [this] {
+    listener_.reset();
+    arrivals_->close();
+  });
 }
 
 }  // namespace velo::transport

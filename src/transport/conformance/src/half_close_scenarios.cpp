@@ -53,25 +53,7 @@ class Socket {
   Socket& operator=(const Socket&) = delete;
   ~Socket() { ::close(descriptor_); }
 
-  void write_and_end(std::string_view bytes) const {
-    while (!bytes.empty()) {
-      const ssize_t written = ::send(descriptor_, bytes.data(), bytes.size(), MSG_NOSIGNAL);
-      ASSERT_GT(written, 0) << std::strerror(errno);
-      bytes.remove_prefix(static_cast<std::size_t>(written));
-    }
-    EXPECT_EQ(::shutdown(descriptor_, SHUT_WR), 0);
-  }
-  /// Everything up to the end of the other direction, which must be an orderly one.
-  std::string read_all() const {
-    std::string all;
-    std::array<char, 65'536> buffer;
-    for (;;) {
-      const ssize_t got = ::recv(descriptor_, buffer.data(), buffer.size(), 0);
-      EXPECT_GE(got, 0) << std::strerror(errno);
-      if (got <= 0) return all;
-      all.append(buffer.data(), static_cast<std::size_t>(got));
-    }
-  }
+  int descriptor() const noexcept { return descriptor_; }
 
  private:
   int descriptor_ = -1;
@@ -100,8 +82,7 @@ static void a_peer_that_ends_its_direction_is_answered(Stage& stage) {
     asked += encoded(FrameType::message, std::to_string(i), "payload");
     answered += encoded(FrameType::response, std::to_string(i), "payload");
   }
-  peer.write_and_end(asked);
-  EXPECT_EQ(peer.read_all(), answered);
+  EXPECT_EQ(stage.kit().ask_and_end(peer.descriptor(), asked), answered);
   Party& server = stage.accepted(0);
   ASSERT_TRUE(server.wait_closed());
   EXPECT_TRUE(server.closed->is(Errc::connection_lost)) << server.closed->to_string();
@@ -113,8 +94,8 @@ static void a_peer_that_ends_its_direction_within_a_frame_is_let_go(Stage& stage
   if (!endpoint) GTEST_SKIP() << "no socket carries its bytes";
   const Socket peer(*endpoint);
   const std::string whole = encoded(FrameType::message, "whole", "");
-  peer.write_and_end(whole + whole.substr(0, whole.size() - 1));
-  EXPECT_EQ(peer.read_all(), "");
+  const std::string cut = whole + whole.substr(0, whole.size() - 1);
+  EXPECT_EQ(stage.kit().ask_and_end(peer.descriptor(), cut), "");
   Party& server = stage.accepted(0);
   ASSERT_TRUE(server.wait_closed());
   EXPECT_TRUE(server.closed->is(Errc::connection_lost)) << server.closed->to_string();
@@ -128,6 +109,24 @@ constexpr Scenario scenarios[] = {
 };
 
 }  // namespace half_close_scenarios_detail
+
+std::string Kit::ask_and_end(int socket, std::string_view bytes) {
+  while (!bytes.empty()) {
+    const ssize_t written = ::send(socket, bytes.data(), bytes.size(), MSG_NOSIGNAL);
+    EXPECT_GT(written, 0) << std::strerror(errno);
+    if (written <= 0) return "not written";
+    bytes.remove_prefix(static_cast<std::size_t>(written));
+  }
+  EXPECT_EQ(::shutdown(socket, SHUT_WR), 0);
+  std::string all;
+  std::array<char, 65'536> buffer;
+  for (;;) {
+    const ssize_t got = ::recv(socket, buffer.data(), buffer.size(), 0);
+    EXPECT_GE(got, 0) << std::strerror(errno);
+    if (got <= 0) return all;
+    all.append(buffer.data(), static_cast<std::size_t>(got));
+  }
+}
 
 std::span<const Scenario> half_close_scenarios() { return half_close_scenarios_detail::scenarios; }
 

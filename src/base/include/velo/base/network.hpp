@@ -243,6 +243,8 @@ class Network {
   Result<std::unique_ptr<DatagramSocket>> bind_datagram(Shard& shard, const Endpoint& local,
                                                         DatagramHandler on_datagram);
   virtual std::vector<InterfaceAddress> interfaces() = 0;
+  /// What the other end of a Unix socket is told of this process. Any thread.
+  virtual PeerCredentials own_credentials() const = 0;
   /// Whether a Unix socket's file can be seen from here; abstract names always. May be wrong in
   /// saying yes. Any thread.
   virtual bool unix_socket_visible(const std::string& path) {

@@ -113,6 +113,9 @@ struct NodeOptions {
   Duration clock_offset{0};
   Duration wall_clock_offset{0};
   std::int32_t clock_drift_ppm = 0;
+  /// As whom the process runs: what its Unix sockets tell the other end.
+  std::uint32_t user = 1000;
+  std::uint32_t group = 1000;
 
   NodeOptions() = default;
 };

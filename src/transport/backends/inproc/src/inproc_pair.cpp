@@ -291,6 +291,16 @@ void InprocPair::finish(std::size_t side) {
   home.connection->release();
 }
 
+const ConnectionSecurity& InprocConnection::security() const noexcept {
+  static const ConnectionSecurity within_this_process = [] {
+    ConnectionSecurity security;
+    security.is_private = true;
+    security.same_host = true;
+    return security;
+  }();
+  return within_this_process;
+}
+
 void InprocConnection::start(ConnectionEvents& events) {
   started_ = true;
   retain();  // until the pair has told on_closed: a started connection lives until it is closed

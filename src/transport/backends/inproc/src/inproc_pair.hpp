@@ -140,6 +140,7 @@ class InprocConnection final : public Connection {
     pair_->close_after_flush(side_, std::move(reason), patience);
   }
   Shard& shard() noexcept override { return shard_; }
+  const ConnectionSecurity& security() const noexcept override;
   std::string_view transport_key() const noexcept override { return "inproc"; }
   std::string remote() const override { return remote_; }
 

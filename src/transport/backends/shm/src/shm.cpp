@@ -43,6 +43,10 @@ class ShmTransport final : public StreamTransport {
   Result<Bytes> advertise(World& world, const Endpoint& local) override;
   Result<Endpoint> choose(World& world, ByteSpan entry) const override;
   ConnectOptions connect_options() const override { return {}; }
+  Result<std::shared_ptr<const StreamGuard>> guard(const TransportContext& /*context*/) override {
+    // Who may be at the other end was judged before there was any memory to share.
+    return make_user_guard({}, true);
+  }
   Result<std::unique_ptr<Listener>> open_listener(World& world, Shard& shard,
                                                   const Listening& listening,
                                                   StreamHandler on_accept) override;

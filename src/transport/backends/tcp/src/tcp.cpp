@@ -6,6 +6,8 @@
 #include <velo/base/log.hpp>
 #include <velo/transport/stream_transport.hpp>
 
+#include <atomic>
+#include <memory>
 #include <string>
 #include <utility>
 #include <vector>
@@ -16,7 +18,7 @@ namespace tcp_detail {
 class TcpTransport final : public StreamTransport {
  public:
   explicit TcpTransport(TcpOptions options)
-      : StreamTransport("tcp"), options_(std::move(options)) {}
+      : StreamTransport("tcp", options.gate), options_(std::move(options)) {}
 
   Reach assess(ByteSpan entry) const override {
     if (world() == nullptr) return {};
@@ -60,8 +62,23 @@ class TcpTransport final : public StreamTransport {
   Result<Endpoint> choose(World& /*world*/, ByteSpan entry) const override {
     Result<std::vector<InterfaceEndpoint>> remote = parse_interface_endpoints(entry, "tcp");
     if (!remote) return remote.error();
+    if (!options_.allow_plaintext_beyond_loopback) {
+      std::erase_if(*remote, [this](const auto& each) { return is_beyond_here(each); });
+      if (remote->empty()) {
+        return velo::make_error(velo::Errc::permission_denied,
+                                "beyond this host TCP is not encrypted; "
+                                "set allow_plaintext_beyond_loopback");
+      }
+    }
     const InterfaceEndpoint& best = select_best_endpoint(*remote, interfaces_, options_.numa_hint);
+    if (is_beyond_here(best) && !warned_.exchange(true)) {
+      VELO_LOG_WARN(transport, "connecting unencrypted beyond this host", {"ip", best.ip});
+    }
     return Endpoint::tcp(best.ip, best.port);
+  }
+
+  Result<std::shared_ptr<const StreamGuard>> guard(const TransportContext& /*context*/) override {
+    return make_plain_guard();
   }
 
   ConnectOptions connect_options() const override {
@@ -71,7 +88,12 @@ class TcpTransport final : public StreamTransport {
     return connect;
   }
 
+  bool is_beyond_here(const InterfaceEndpoint& endpoint) const {
+    return !reach_of_ip(endpoint.ip, interfaces_).is_private;
+  }
+
   const TcpOptions options_;
+  mutable std::atomic<bool> warned_{false};   ///< once is enough
   std::vector<InterfaceAddress> interfaces_;  ///< of this host, as they were at start()
 };
 

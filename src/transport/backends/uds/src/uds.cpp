@@ -6,9 +6,12 @@
 #include <velo/base/network.hpp>
 #include <velo/transport/stream_transport.hpp>
 
+#include <cstdint>
+#include <memory>
 #include <string>
 #include <string_view>
 #include <utility>
+#include <vector>
 
 namespace velo::transport {
 namespace uds_detail {
@@ -19,7 +22,7 @@ constexpr std::size_t path_bytes_max = 100;
 class UdsTransport final : public StreamTransport {
  public:
   explicit UdsTransport(UdsOptions options)
-      : StreamTransport("uds"), options_(std::move(options)) {}
+      : StreamTransport("uds", options.gate), options_(std::move(options)) {}
 
  private:
   Result<std::optional<Listening>> listening(World& /*world*/, const InstanceId& self) override {
@@ -57,6 +60,12 @@ class UdsTransport final : public StreamTransport {
       return make_error(Errc::no_endpoint, endpoint.host + " is not visible on this host");
     }
     return endpoint;
+  }
+
+  Result<std::shared_ptr<const StreamGuard>> guard(const TransportContext& context) override {
+    std::vector<std::uint32_t> allowed = options_.allowed_users;
+    if (allowed.empty()) allowed = {context.world.network().own_credentials().user, 0};
+    return make_user_guard(std::move(allowed), options_.allow_any_user);
   }
 
   ConnectOptions connect_options() const override {

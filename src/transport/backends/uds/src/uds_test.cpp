@@ -4,6 +4,7 @@
 #include <velo/transport/backends/uds.hpp>
 
 #include <velo/runtime/real_world.hpp>
+#include <velo/sim/simulation.hpp>
 #include <velo/transport/conformance/sim_driver.hpp>
 #include <velo/transport/conformance/suite.hpp>
 
@@ -12,6 +13,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include <chrono>
 #include <cstdlib>
 #include <filesystem>
 #include <memory>
@@ -122,6 +124,105 @@ TEST_F(UdsTest, RefusesAPathThatIsTooLongAndNone) {
   transport = start(options);
   ASSERT_TRUE(error_);
   EXPECT_TRUE(error_->is(velo::Errc::invalid_argument)) << error_->to_string();
+}
+
+/// A listener and a dialler of one simulated machine, as processes of two users.
+class UdsUsers : public testing::Test, private AcceptHandler {
+ protected:
+  /// What the attempt came to.
+  Result<ConnectionPtr> connect(std::uint32_t listening, std::uint32_t dialling,
+                                const UdsOptions& at_listener, const UdsOptions& at_dialler) {
+    const auto as = [](std::uint32_t user) {
+      sim::NodeOptions node;
+      node.machine = "host";
+      node.user = user;
+      return node;
+    };
+    sim::SimNode& server = simulation_.add_node("server", as(listening));
+    sim::SimNode& client = simulation_.add_node("client", as(dialling));
+    server_ = start(server, at_listener, true);
+    client_ = start(client, at_dialler, false);
+    std::optional<Result<ConnectionPtr>> outcome;
+    const auto dial = client_->connect(
+        client.shard(0), server_->address_entry(),
+        [&](Result<ConnectionPtr> connection) { outcome.emplace(std::move(connection)); });
+    EXPECT_TRUE(
+        simulation_.run_until([&] { return outcome.has_value(); }, std::chrono::seconds(9)));
+    simulation_.run_for(std::chrono::seconds(1));
+    return std::move(*outcome);
+  }
+  void TearDown() override {
+    client_->stop();
+    server_->stop();
+    accepted_ = ConnectionPtr();
+  }
+
+  sim::Simulation simulation_{21};
+  std::unique_ptr<Transport> server_;
+  std::unique_ptr<Transport> client_;
+  ConnectionPtr accepted_;
+
+ private:
+  void on_accepted(ConnectionPtr connection) override { accepted_ = std::move(connection); }
+
+  std::unique_ptr<Transport> start(sim::SimNode& node, UdsOptions options, bool listen) {
+    options.path = "/run/velo.sock";
+    options.listen = listen;
+    auto transport = make_uds(std::move(options));
+    const InstanceId self = InstanceId::random(node.random());
+    EXPECT_TRUE(
+        transport->start(TransportContext(node, self, *this, std::make_shared<MemoryBudget>())));
+    return transport;
+  }
+};
+
+TEST_F(UdsUsers, ProcessesOfOneUserKnowEachOther) {
+  const auto connection = connect(1000, 1000, UdsOptions(), UdsOptions());
+  ASSERT_TRUE(connection) << connection.error().to_string();
+  ASSERT_TRUE(accepted_);
+  for (const Connection* each : {connection->get(), accepted_.get()}) {
+    const ConnectionSecurity& security = each->security();
+    EXPECT_TRUE(security.is_private);
+    EXPECT_TRUE(security.same_host);
+    EXPECT_FALSE(security.authenticated());
+    ASSERT_TRUE(security.user);
+    EXPECT_EQ(security.user->user, 1000U);
+  }
+}
+
+TEST_F(UdsUsers, RootIsLetInUnlessTheListSaysOtherwise) {
+  UdsOptions both;
+  both.allowed_users = {0, 1000};
+  ASSERT_TRUE(connect(1000, 0, UdsOptions(), both));
+  EXPECT_TRUE(accepted_);
+}
+
+TEST_F(UdsUsers, AStrangersProcessIsDroppedAndCounted) {
+  UdsOptions any;
+  any.allow_any_user = true;
+  static_cast<void>(connect(1000, 1001, UdsOptions(), any));
+  EXPECT_FALSE(accepted_);
+  const GateCounts counts = server_->gate_counts();
+  EXPECT_EQ(counts.refused_for(GateRefusal::identity), 1U);
+  EXPECT_EQ(counts.connections, 0U);
+}
+
+TEST_F(UdsUsers, AStrangersSocketIsNotTrustedEither) {
+  UdsOptions any;
+  any.allow_any_user = true;
+  const auto connection = connect(1001, 1000, any, UdsOptions());
+  ASSERT_FALSE(connection);
+  EXPECT_TRUE(connection.error().is(Errc::not_authenticated)) << connection.error().to_string();
+}
+
+TEST_F(UdsUsers, AListIsExact) {
+  UdsOptions listed;
+  listed.allowed_users = {1001};
+  UdsOptions any;
+  any.allow_any_user = true;
+  ASSERT_TRUE(connect(1000, 1001, listed, any));
+  ASSERT_TRUE(accepted_);
+  EXPECT_EQ(accepted_->security().user->user, 1001U);
 }
 
 TEST_F(UdsTest, RefusesAPathWhereSomebodyListens) {

@@ -48,8 +48,9 @@ enum class GateRefusal : std::uint8_t {
   protocol,                ///< broke the handshake's protocol, or speaks none that is accepted
   identity,                ///< did not prove who it is, or is not trusted
   gone,                    ///< left before it was authenticated
+  memory,                  ///< the node's memory budget had no room for a handshake
 };
-constexpr std::size_t gate_refusals = 10;
+constexpr std::size_t gate_refusals = 11;
 
 /// "source_rate", ...; for labels and logs.
 std::string_view name_of(GateRefusal reason) noexcept;

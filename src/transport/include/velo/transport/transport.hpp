@@ -10,6 +10,7 @@
 #include <velo/base/ids.hpp>
 #include <velo/base/world.hpp>
 #include <velo/transport/connection.hpp>
+#include <velo/transport/gatekeeper.hpp>
 #include <velo/transport/reach.hpp>
 
 #include <cstddef>
@@ -97,6 +98,9 @@ class Transport {
   /// `done` runs exactly once on `shard`, never inside this call; it must start() the connection or
   /// drop it.
   virtual std::unique_ptr<Dial> connect(Shard& shard, ByteSpan entry, ConnectHandler done) = 0;
+
+  /// Who came to this transport's listener, and who was refused and why. Any thread.
+  virtual GateCounts gate_counts() const { return {}; }
 
   /// No more accepts; existing connections stay with their owners. Idempotent. Call it before the
   /// World's threads stop; blocks only until the listener's shard let go of it, and may be called

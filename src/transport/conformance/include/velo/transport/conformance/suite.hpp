@@ -9,6 +9,7 @@
 
 #include <velo/base/bytes.hpp>
 #include <velo/base/network.hpp>
+#include <velo/base/world.hpp>
 #include <velo/transport/conformance/driver.hpp>
 #include <velo/transport/transport.hpp>
 
@@ -17,6 +18,7 @@
 #include <memory>
 #include <optional>
 #include <string>
+#include <string_view>
 #include <utility>
 
 namespace velo::transport::conformance {
@@ -32,7 +34,11 @@ class Kit {
     static_cast<void>(entry);
     return std::nullopt;
   }
-  /// Connects such a peer; to raw_endpoint(), unless the backend's streams come about another way.
+  /// Over a blocking socket that is connected to the listener: writes `bytes`, ends that direction,
+  /// and returns everything up to the orderly end of the other one.
+  virtual std::string ask_and_end(int socket, std::string_view bytes);
+  /// Connects such a peer; to raw_endpoint(), unless the backend's streams come about another way
+  /// or wrap what they carry.
   virtual std::unique_ptr<Connecting> connect_raw(World& world, ByteSpan entry,
                                                   StreamHandler done) {
     return world.network().connect(world.shard(0), raw_endpoint(entry).value(), ConnectOptions(),

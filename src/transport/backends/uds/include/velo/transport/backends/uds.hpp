@@ -5,13 +5,16 @@
 #pragma once
 
 #include <velo/base/time.hpp>
+#include <velo/transport/gate.hpp>
 #include <velo/transport/transport.hpp>
 
 #include <chrono>
 #include <cstddef>
+#include <cstdint>
 #include <memory>
 #include <optional>
 #include <string>
+#include <vector>
 
 namespace velo::transport {
 
@@ -26,6 +29,13 @@ struct UdsOptions {
   unsigned mode = 0600;  ///< of the socket file
   Duration connect_timeout = std::chrono::seconds(5);
   std::size_t socket_buffer_bytes = 0;  ///< 0: the system's default
+  /// Whose processes may be at the other end, in both directions; the system says who is. Empty:
+  /// the user of this process, and root.
+  std::vector<std::uint32_t> allowed_users;
+  bool allow_any_user = false;
+  /// How many connections are accepted; what the gate has for handshakes and sources does not
+  /// matter.
+  GateOptions gate;
 
   UdsOptions() = default;
 };
