@@ -12,12 +12,8 @@ if(VELO_TESTS)
   find_package(GTest REQUIRED)
   include(GoogleTest)
 endif()
-# Only <velo/asio.hpp> needs it.
-if(VELO_PROGRAMS OR VELO_TESTS)
-  find_package(Boost 1.81 CONFIG REQUIRED COMPONENTS headers)
-else()
-  find_package(Boost 1.81 CONFIG QUIET COMPONENTS headers)
-endif()
+# Inside the etcd backend (its HTTP parser), and for <velo/asio.hpp>; users of the rest need no Boost.
+find_package(Boost 1.81 CONFIG REQUIRED COMPONENTS headers)
 
 # Header-only use: the including source defines XXH_INLINE_ALL.
 find_path(VELO_XXHASH_INCLUDE xxhash.h REQUIRED)

@@ -38,6 +38,7 @@ class Ground {
   virtual bool wait_until(const std::function<bool()>& condition) = 0;
   /// Lets the World go on for a while.
   virtual void let_pass(Duration duration) = 0;
+  virtual Lapse lapse() const = 0;
   /// Ends the World's activity: stopped threads, a dead node.
   virtual void end_world() = 0;
 

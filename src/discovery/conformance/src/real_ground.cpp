@@ -147,6 +147,7 @@ class RealGround final : public Ground {
     std::unique_lock lock(mutex_);
     never_.wait_for(lock, duration);
   }
+  Lapse lapse() const override { return backend_.lapse; }
   void end_world() override { world_->stop(); }
 
  private:

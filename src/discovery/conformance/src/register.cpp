@@ -30,6 +30,9 @@ static void add(const std::string& suite, const std::string& name, const Body& b
 static void add_scenario(const Backend& backend, const Scenario& scenario) {
   const std::string suite = "DiscoveryConformance_" + backend.name;
   add(suite + "_real", scenario.name, [backend, scenario] {
+    if (const std::string why = backend.missing ? backend.missing() : ""; !why.empty()) {
+      GTEST_SKIP() << why;
+    }
     const auto ground = make_real_ground(backend);
     scenario.run(*ground);
   });

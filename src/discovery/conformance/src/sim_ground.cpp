@@ -33,7 +33,9 @@ class SimProcess final : public Process {
 class SimGround final : public Ground {
  public:
   SimGround(const Backend& backend, std::uint64_t seed)
-      : backend_(backend), sim_(seed), first_(add_node()) {}
+      : backend_(backend), sim_(seed), first_(add_node()) {
+    if (backend_.sim_server) server_ = backend_.sim_server(sim_);
+  }
 
   sim::SimNode& add_node() {
     sim::NodeOptions options;
@@ -56,6 +58,7 @@ class SimGround final : public Ground {
     return sim_.run_until(condition, patience);
   }
   void let_pass(Duration duration) override { sim_.run_for(duration); }
+  Lapse lapse() const override { return backend_.lapse; }
   void end_world() override {
     for (std::size_t i = 0; i < sim_.node_count(); ++i) sim_.crash(sim_.node(i));
   }
@@ -64,6 +67,7 @@ class SimGround final : public Ground {
   Backend backend_;
   sim::Simulation sim_;
   sim::SimNode& first_;
+  std::shared_ptr<void> server_;
   std::shared_ptr<PeerDiscovery> only_;
 };
 

@@ -43,5 +43,29 @@ constexpr std::size_t view_metadata_bytes_max = std::size_t{16} << 20;
 constexpr std::size_t service_name_bytes_max = 128;
 /// Keys and values of one instance's metadata together. Policy: as service_name_bytes_max.
 constexpr std::size_t service_metadata_bytes_max = 512;
+/// etcd: servers that one object knows. Policy: more are Errc::invalid_argument.
+constexpr std::size_t etcd_endpoints_max = 16;
+/// etcd: one announcement's value. Policy: a longer one is not announced (Errc::invalid_argument)
+/// and not read.
+constexpr std::size_t etcd_value_bytes_max = std::size_t{64} << 10;
+/// etcd: requests of one object that wait for an answer. Policy: more end as Errc::overloaded.
+constexpr std::size_t etcd_requests_pending_max = 4096;
+/// etcd: keys that one object announces. Policy: more end as Errc::overloaded.
+constexpr std::size_t etcd_announcements_max = 65'536;
+/// etcd: one answer, or one message of a watch, as it is held while it arrives. Policy: of a longer
+/// answer fewer entries are asked for; a longer message ends the watch, which starts anew.
+constexpr std::size_t etcd_message_bytes_max = std::size_t{8} << 20;
+/// etcd: the head of an HTTP response. Policy: a longer one ends the connection.
+constexpr std::size_t etcd_head_bytes_max = std::size_t{16} << 10;
+/// etcd: entries of one answer or message. Policy: one with more is refused like a malformed one.
+constexpr std::size_t etcd_entries_per_message_max = 65'536;
+/// etcd: entries asked for at a time. Policy: the rest is asked for with further requests.
+constexpr std::size_t etcd_page_entries = 512;
+/// etcd: keys written in one transaction; a server's own limit is 128. Policy: the rest goes into
+/// further ones.
+constexpr std::size_t etcd_batch_entries = 64;
+/// etcd: bytes written in one transaction; a server's own limit is 1.5 MiB. Policy: the rest goes
+/// into further ones.
+constexpr std::size_t etcd_batch_bytes = std::size_t{512} << 10;
 
 }  // namespace velo::discovery::limits

@@ -13,6 +13,10 @@
 #include <memory>
 #include <string>
 
+namespace velo::sim {
+class Simulation;
+}
+
 namespace velo::discovery::conformance {
 
 /// Makes a participant of the cluster that `medium` names: a folder of its own, which is empty or
@@ -25,10 +29,23 @@ enum class Reach : std::uint8_t {
   processes,  ///< participants may be processes of one machine
 };
 
+/// How soon others learn that a process was killed.
+enum class Lapse : std::uint8_t {
+  at_once,  ///< a lookup that starts afterwards does not find it
+  in_time,  ///< when its announcement runs out, which takes a few seconds at most here
+};
+
 struct Backend {
   std::string name;
   Make make;
   Reach reach;
+  Lapse lapse = Lapse::at_once;
+  /// What a simulated medium needs besides its participants: makes it in the simulation before
+  /// anybody joins, and returns what owns it.
+  std::function<std::shared_ptr<void>(sim::Simulation&)> sim_server;
+  /// Says why the real medium cannot be had on this machine (its tests are skipped then); empty if
+  /// it can.
+  std::function<std::string()> missing;
 
   Backend(std::string n, Make m, Reach r = Reach::processes)
       : name(std::move(n)), make(std::move(m)), reach(r) {}

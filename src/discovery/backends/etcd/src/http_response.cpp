@@ -1,0 +1,106 @@
+// SPDX-License-Identifier: Apache-2.0
+// The one source with Boost.Beast: its parser without its sockets.
+
+#include "http_response.hpp"
+
+#include <velo/discovery/error.hpp>
+#include <velo/discovery/limits.hpp>
+
+#include <boost/asio/buffer.hpp>
+#include <boost/beast/http/buffer_body.hpp>
+#include <boost/beast/http/error.hpp>
+#include <boost/beast/http/fields.hpp>
+#include <boost/beast/http/parser.hpp>
+
+#include <array>
+#include <utility>
+
+namespace velo::discovery::etcd {
+namespace http = boost::beast::http;
+
+struct HttpResponse::Parser {
+  http::response_parser<http::buffer_body> beast;
+  std::size_t body_bytes_max;
+  std::string unparsed;  ///< an incomplete head or chunk head; Beast wants it again with more
+  std::string body;
+  bool started = false;
+
+  explicit Parser(std::size_t max) : body_bytes_max(max) {
+    beast.eager(true);
+    beast.header_limit(static_cast<std::uint32_t>(limits::etcd_head_bytes_max));
+    beast.body_limit(boost::none);  // what counts is how much is held
+  }
+
+  Result<void> parse();
+};
+
+namespace http_response_detail {
+
+static Error refused(const boost::beast::error_code& code) {
+  if (code == http::error::header_limit || code == http::error::body_limit) {
+    return velo::make_error(velo::Errc::overloaded, "HTTP: " + code.message());
+  }
+  return make_error(Errc::malformed_entry, "HTTP: " + code.message());
+}
+
+}  // namespace http_response_detail
+
+Result<void> HttpResponse::Parser::parse() {
+  std::array<char, 16384> piece;
+  std::string_view rest = unparsed;
+  while (!rest.empty()) {
+    if (beast.is_done()) {
+      return make_error(Errc::malformed_entry, "HTTP: bytes after the response");
+    }
+    auto& target = beast.get().body();
+    target.data = piece.data();
+    target.size = piece.size();
+    target.more = true;
+    boost::beast::error_code code;
+    const std::size_t used = beast.put(boost::asio::buffer(rest.data(), rest.size()), code);
+    const std::size_t got = piece.size() - target.size;
+    if (body.size() + got > body_bytes_max) {
+      return velo::make_error(velo::Errc::overloaded, "HTTP: the body is too long");
+    }
+    body.append(piece.data(), got);
+    rest.remove_prefix(used);
+    if (code == http::error::need_more) break;
+    if (code && code != http::error::need_buffer) return http_response_detail::refused(code);
+    if (used == 0 && got == 0) break;
+  }
+  if (rest.size() > limits::etcd_head_bytes_max) {
+    return velo::make_error(velo::Errc::overloaded, "HTTP: a head is too long");
+  }
+  unparsed.erase(0, unparsed.size() - rest.size());
+  return {};
+}
+
+HttpResponse::HttpResponse(std::size_t body_bytes_max)
+    : parser_(std::make_unique<Parser>(body_bytes_max)) {}
+HttpResponse::HttpResponse(HttpResponse&&) noexcept = default;
+HttpResponse& HttpResponse::operator=(HttpResponse&&) noexcept = default;
+HttpResponse::~HttpResponse() = default;
+
+Result<void> HttpResponse::feed(std::string_view bytes) {
+  if (bytes.empty()) return {};
+  parser_->started = true;
+  parser_->unparsed.append(bytes);
+  return parser_->parse();
+}
+
+Result<void> HttpResponse::finish() {
+  if (complete()) return {};
+  boost::beast::error_code code;
+  parser_->beast.put_eof(code);
+  if (code) return http_response_detail::refused(code);
+  return {};
+}
+
+bool HttpResponse::started() const noexcept { return parser_->started; }
+bool HttpResponse::has_head() const noexcept { return parser_->beast.is_header_done(); }
+bool HttpResponse::complete() const noexcept { return parser_->beast.is_done(); }
+unsigned HttpResponse::status() const noexcept { return parser_->beast.get().result_int(); }
+bool HttpResponse::keep_alive() const noexcept { return parser_->beast.keep_alive(); }
+std::string HttpResponse::take_body() { return std::exchange(parser_->body, {}); }
+
+}  // namespace velo::discovery::etcd

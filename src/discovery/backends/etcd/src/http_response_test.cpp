@@ -1,0 +1,107 @@
+// SPDX-License-Identifier: Apache-2.0
+// Responses that arrive in pieces, and bytes that are none.
+
+#include "http_response.hpp"
+
+#include <velo/discovery/error.hpp>
+#include <velo/discovery/limits.hpp>
+
+#include <gtest/gtest.h>
+
+namespace velo::discovery::etcd {
+namespace http_response_test {
+
+constexpr std::size_t body_max = 1000;
+constexpr const char* chunked =
+    "HTTP/1.1 404 Not Found\r\nTransfer-Encoding: chunked\r\nTrailer: X\r\n\r\n"
+    "5\r\nhello\r\n6;ext=1\r\n world\r\n0\r\nX: y\r\n\r\n";
+
+TEST(HttpResponse, IsTheSameHoweverItsBytesArrive) {
+  const std::string text = chunked;
+  for (std::size_t piece = 1; piece <= text.size(); ++piece) {
+    HttpResponse response(body_max);
+    EXPECT_FALSE(response.started());
+    std::string body;
+    for (std::size_t at = 0; at < text.size(); at += piece) {
+      EXPECT_FALSE(response.complete());
+      const Result<void> fed = response.feed(std::string_view(text).substr(at, piece));
+      ASSERT_TRUE(fed) << fed.error().to_string();
+      body += response.take_body();
+    }
+    EXPECT_TRUE(response.complete()) << piece;
+    EXPECT_TRUE(response.keep_alive());
+    EXPECT_EQ(response.status(), 404U);
+    EXPECT_EQ(body, "hello world");
+  }
+}
+
+TEST(HttpResponse, WithALengthEndsThere) {
+  HttpResponse response(body_max);
+  ASSERT_TRUE(response.feed("HTTP/1.1 200 OK\r\nContent-Length: 4\r\nConnection: close\r\n\r\nbo"));
+  EXPECT_TRUE(response.has_head());
+  EXPECT_FALSE(response.complete());
+  ASSERT_TRUE(response.feed("dy"));
+  EXPECT_TRUE(response.complete());
+  EXPECT_FALSE(response.keep_alive());
+  EXPECT_EQ(response.take_body(), "body");
+  const Result<void> more = response.feed("x");
+  ASSERT_FALSE(more);
+  EXPECT_TRUE(more.error().is(Errc::malformed_entry));
+}
+
+TEST(HttpResponse, WithoutALengthEndsWithTheStream) {
+  HttpResponse response(body_max);
+  ASSERT_TRUE(response.feed("HTTP/1.0 200 OK\r\n\r\nbody"));
+  EXPECT_FALSE(response.complete());
+  ASSERT_TRUE(response.finish());
+  EXPECT_TRUE(response.complete());
+  EXPECT_EQ(response.take_body(), "body");
+}
+
+TEST(HttpResponse, CutShortIsAnError) {
+  HttpResponse response(body_max);
+  ASSERT_TRUE(response.feed("HTTP/1.1 200 OK\r\nContent-Length: 4\r\n\r\nbo"));
+  EXPECT_FALSE(response.finish());
+}
+
+TEST(HttpResponse, HoldsABoundedPartOfItsBody) {
+  HttpResponse response(body_max);
+  ASSERT_TRUE(response.feed("HTTP/1.1 200 OK\r\nContent-Length: 9223372036854775807\r\n\r\n"));
+  for (int i = 0; i < 100; ++i) {
+    ASSERT_TRUE(response.feed(std::string(body_max, 'x'))) << "what is taken does not count";
+    EXPECT_EQ(response.take_body().size(), body_max);
+  }
+  const Result<void> fed = response.feed(std::string(body_max + 1, 'x'));
+  ASSERT_FALSE(fed);
+  EXPECT_TRUE(fed.error().is(velo::Errc::overloaded));
+}
+
+TEST(HttpResponse, HeadHasALimit) {
+  for (const std::string start : {"HTTP/1.1 200 OK\r\nX: ", "HTTP/1.1 200 ",
+                                  "HTTP/1.1 200 OK\r\nTransfer-Encoding: "
+                                  "chunked\r\n\r\n5;"}) {
+    HttpResponse response(body_max);
+    ASSERT_TRUE(response.feed(start));
+    bool refused = false;
+    for (std::size_t i = 0; i <= limits::etcd_head_bytes_max && !refused; i += 1024) {
+      refused = !response.feed(std::string(1024, 'x'));
+    }
+    EXPECT_TRUE(refused) << start;
+  }
+}
+
+TEST(HttpResponse, WhatIsNoResponseIsRefused) {
+  for (const char* text :
+       {"hello world, this is no HTTP\r\n\r\n", "POST / HTTP/1.1\r\n\r\n",
+        "HTTP/1.1 200 OK\r\nContent-Length: -1\r\n\r\n",
+        "HTTP/1.1 200 OK\r\nContent-Length: 99999999999999999999999\r\n\r\n",
+        "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\nzz\r\n",
+        "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\nfffffffffffffffff\r\n",
+        "HTTP/1.1 20 OK\r\n\r\n"}) {
+    HttpResponse response(body_max);
+    EXPECT_FALSE(response.feed(text)) << text;
+  }
+}
+
+}  // namespace http_response_test
+}  // namespace velo::discovery::etcd
