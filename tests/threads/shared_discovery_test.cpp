@@ -3,8 +3,12 @@
 
 #include "crew.hpp"
 
+#include <velo/crypto/key.hpp>
 #include <velo/discovery/backends/filesystem.hpp>
 #include <velo/discovery/backends/filesystem/entry.hpp>
+#include <velo/discovery/backends/multicast.hpp>
+#include <velo/discovery/backends/multicast/message.hpp>
+#include <velo/discovery/backends/multicast/signing.hpp>
 #include <velo/discovery/backends/static.hpp>
 #include <velo/discovery/directory.hpp>
 #include <velo/discovery/error.hpp>
@@ -160,6 +164,32 @@ TEST_F(SharedDiscovery, PeerFeed) {
   });
   EXPECT_TRUE(shared.list().empty());
   in_eight_threads([&](int /*thread*/) { shared.close(); });
+}
+
+TEST_F(SharedDiscovery, Multicast) {
+  namespace multicast = discovery::multicast;
+  discovery::MulticastOptions options;
+  options.interfaces.emplace_back("127.0.0.1");
+  options.answer_spread = std::chrono::milliseconds(5);
+  options.lookup_time = options.list_time = std::chrono::milliseconds(20);
+  options.key = crypto::PrivateKey::generate().value();
+  const auto shared = discovery::MulticastDiscovery::create(*world_, folder_, options);
+  if (!shared) GTEST_SKIP() << "no multicast here: " << shared.error().to_string();
+  share(**shared, 5);
+  const auto signing = multicast::make_signing(options.key).value();
+  in_eight_threads([&](int thread) {
+    multicast::Statement said;
+    said.announcer = said.sequence = 1;
+    said.rows.push_back({{}, peers_.at(static_cast<std::size_t>(thread)).instance_id, {}});
+    for (int i = 0; i < 20; ++i) {
+      auto bytes = multicast::encode(1, said);
+      const multicast::Signature signature = signing->sign(bytes).value();
+      EXPECT_TRUE(signing->verify(signing->key(), bytes, std::as_bytes(std::span(signature))));
+      bytes.resize(bytes.size() + signature.size());
+      EXPECT_EQ(std::get<multicast::Statement>(multicast::decode(bytes)->message), said);
+    }
+  });
+  EXPECT_EQ((*shared)->counters().forged, 0U);
 }
 
 TEST_F(SharedDiscovery, Services) {

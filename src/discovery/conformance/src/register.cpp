@@ -57,7 +57,7 @@ bool register_backend(const Backend& backend) {
                          [backend, peers] { run_announcer_process(backend, peers); });
     return true;
   }
-  std::vector suites{lookup_scenarios(), watch_scenarios(), service_scenarios()};
+  std::vector suites{lookup_scenarios(), watch_scenarios(), service_scenarios(), churn_scenarios()};
   if (backend.reach == Reach::processes) suites.push_back(process_scenarios());
   for (const auto scenarios : suites) {
     for (const Scenario& scenario : scenarios) register_detail::add_scenario(backend, scenario);

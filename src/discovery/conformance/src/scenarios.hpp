@@ -18,6 +18,7 @@ struct Scenario {
 std::span<const Scenario> lookup_scenarios();
 std::span<const Scenario> watch_scenarios();
 std::span<const Scenario> service_scenarios();
+std::span<const Scenario> churn_scenarios();
 std::span<const Scenario> process_scenarios();
 
 }  // namespace velo::discovery::conformance
