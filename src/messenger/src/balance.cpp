@@ -5,6 +5,8 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
+
 namespace velo::messenger {
 namespace balance_detail {
 
@@ -81,13 +83,15 @@ static Flow flow_of(const Samples& sender, const Samples& receiver) {
   if (const PeerBooks* sent = sender.after.with(flow.receiver)) {
     flow.sends = {sent->fire, sent->sync, sent->unary};
     flow.unbroken = sent->closed == 0;
+    flow.may_be_lost = sent->may_be_lost;
   }
   if (const PeerBooks* closing = receiver.after.with(flow.sender)) {
     flow.unbroken = flow.unbroken && closing->closed == 0;
   }
   if (const PeerBooks* got = receiver.now.with(flow.sender)) flow.received = got->requests;
   if (const PeerBooks* sent = sender.before.with(flow.receiver)) {
-    flow.at_least = {flow.unbroken ? sent->fire[Fate::written] : 0, sent->sync.certain(),
+    const std::uint64_t written = flow.unbroken ? sent->fire[Fate::written] : 0;
+    flow.at_least = {written - std::min(written, flow.may_be_lost), sent->sync.certain(),
                      sent->unary.certain()};
   }
   return flow;
@@ -97,7 +101,8 @@ static void check_flow(const Flow& flow, Moving moving, std::vector<std::string>
   for (std::size_t p = 0; p < flow.received.size(); ++p) {
     const std::uint64_t most = flow.sends[p].accepted;
     const bool exact = moving == Moving::no && flow.unbroken;
-    const std::uint64_t least = exact ? most : flow.at_least[p];
+    const std::uint64_t lost = p == 0 ? std::min(most, flow.may_be_lost) : 0;
+    const std::uint64_t least = exact ? most - lost : flow.at_least[p];
     if (flow.received[p] >= least && flow.received[p] <= most) continue;
     const std::string expected =
         least == most ? fmt::format("{}", most) : fmt::format("{} to {}", least, most);

@@ -104,12 +104,13 @@ void CallSlot::cancel_call(std::uint64_t generation) noexcept {
   if (!claim(generation)) return;
   const MessageId cancelled = id();
   const std::uint64_t serial = travels_on.serial();
+  const std::uint32_t lane = travels_on.lane();
   const Pattern cancelled_pattern = pattern;
   const std::uint64_t charged = charge();
   auto events = table_of_.events_.lock();
   // Nothing of this slot may be touched after its end: the consumer may be gone already.
   end(make_error(Errc::cancelled), false);
-  if (events) events->on_cancelled(cancelled, serial, cancelled_pattern, charged);
+  if (events) events->on_cancelled(cancelled, serial, cancelled_pattern, charged, lane);
 }
 
 void CallSlot::on_cancel(OpState& state) noexcept {

@@ -6,6 +6,7 @@
 // Threading: everything from any thread; a shard's own free list makes its own calls cheap.
 #pragma once
 
+#include "lanes.hpp"
 #include "ledger.hpp"
 
 #include <velo/base/op.hpp>
@@ -36,8 +37,9 @@ class CallTableEvents {
   /// The consumer cancelled a call that `slot` described; its serial says on which connection it
   /// travelled (0: none yet).
   /// `charge`: what it still takes of that connection's window.
+  /// `lane`: which one of it.
   virtual void on_cancelled(MessageId id, std::uint64_t link_serial, Pattern pattern,
-                            std::uint64_t charge) noexcept = 0;
+                            std::uint64_t charge, std::uint32_t lane) noexcept = 0;
   /// A slot became free while sends wait for one.
   virtual void on_capacity() noexcept = 0;
   /// Whether the connection has written its stream up to `end`, or all of it if `end` is 0.
@@ -56,22 +58,29 @@ class ReplyState : public OpState {
   using OpState::OpState;
 };
 
-/// The connection that a call travels on, as its serial (0: none yet) and the peer's account, tied
+/// The connection that a call travels on, as its serial (0: none yet), its lane there and the
+/// peer's account, tied
 /// to the call's generation, so that a sender that comes too late for its call changes nothing of
 /// the slot's next one.
 class LinkMark {
  public:
   static constexpr unsigned account_shift = 36;
-  static constexpr std::uint64_t serial_mask = (std::uint64_t{1} << account_shift) - 1;
+  static constexpr unsigned lane_shift = 31;
+  static constexpr std::uint64_t serial_mask = (std::uint64_t{1} << lane_shift) - 1;
   static_assert(limits::book_accounts_max + 2 <= 1U << (48 - account_shift));
 
   /// What the marks of a link's calls say.
-  static std::uint64_t of(std::uint64_t serial, Account account) noexcept {
-    return std::uint64_t{account} << account_shift | (serial & serial_mask);
+  static std::uint64_t of(std::uint64_t serial, Account account, std::uint32_t lane = 0) noexcept {
+    return std::uint64_t{account} << account_shift | (lane & lane_mask) << lane_shift |
+           (serial & serial_mask);
   }
 
   std::uint64_t serial() const noexcept {
     return word_.load(std::memory_order_acquire) & serial_mask;
+  }
+  std::uint32_t lane() const noexcept {
+    return static_cast<std::uint32_t>(word_.load(std::memory_order_acquire) >> lane_shift &
+                                      lane_mask);
   }
   /// All of it, for other words that are tied to a generation.
   std::uint64_t value() const noexcept { return word_.load(std::memory_order_acquire) & mark_mask; }
@@ -92,6 +101,8 @@ class LinkMark {
   }
 
  private:
+  static constexpr std::uint64_t lane_mask = (std::uint64_t{1} << (account_shift - lane_shift)) - 1;
+  static_assert(request_lanes <= lane_mask);
   static constexpr unsigned tag_shift = 48;
   static constexpr std::uint64_t mark_mask = (std::uint64_t{1} << tag_shift) - 1;
   static std::uint64_t word(std::uint64_t generation, std::uint64_t mark) noexcept {

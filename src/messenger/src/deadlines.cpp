@@ -49,12 +49,13 @@ void Impl::sweep() {
     const bool sent = slot.travels_on.serial() != 0;
     const MessageId id = slot.id();
     const std::uint64_t serial = slot.travels_on.serial();
+    const std::uint32_t lane = slot.travels_on.lane();
     const Pattern pattern = slot.pattern;
     if (!slot.claim(generation)) return;
     const std::uint64_t charge = slot.charge();
     slot.end(make_error(Errc::deadline_exceeded,
                         sent ? "sent, and not answered in time" : "not sent in time"));
-    on_cancelled(id, serial, pattern, charge);
+    on_cancelled(id, serial, pattern, charge, lane);
   });
   {
     std::vector<std::shared_ptr<Link>> links;
@@ -64,7 +65,9 @@ void Impl::sweep() {
     }
     std::sort(links.begin(), links.end(),
               [](const auto& a, const auto& b) { return a->serial() < b->serial(); });
-    for (const auto& link : links) next = std::min(next, link->expire_inbound(now));
+    for (const auto& link : links) {
+      next = std::min({next, link->expire_inbound(now), expire_stranger(*link, now)});
+    }
   }
   next = std::min(next, expire_waiting(now));
   next = std::min(next, reap_lanes(now));

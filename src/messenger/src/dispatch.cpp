@@ -41,7 +41,8 @@ static Ended error_of(std::uint8_t outcome, ByteSpan headers, ByteSpan payload, 
 void Impl::on_accepted(transport::ConnectionPtr connection) {
   if (stopped_.load(std::memory_order_acquire)) return;
   transport::Connection& started = *connection;
-  const std::shared_ptr<Link> link = add_link(std::move(connection), false);
+  const std::shared_ptr<Link> link = admit_stranger(std::move(connection));
+  if (link == nullptr) return;
   started.start(*link);
   close_if_stopped(*link);
 }
@@ -81,6 +82,7 @@ void Impl::on_response(Link& link, const transport::InFrame& frame) {
   CallSlot* slot = answerable(link, header->id);
   VELO_PLANT(wrong_caller, if (auto* other = calls_->find(header->id.slot() ^ 1U)) slot = other);
   if (slot == nullptr || !slot->claim(header->id.generation())) return;
+  if (link.stranger()) link.stranger_made_sense();
   const std::uint64_t charge = slot->charge();
   if (charge != 0) give_window(link, charge);
   slot->reply.json = !link.agreement.msgpack;
@@ -120,13 +122,18 @@ void Impl::on_rejected(Link& link, const transport::InFrame& frame) {
 void Impl::on_request(Link& link, const transport::InFrame& frame) {
   const auto header = protocol::decode_request(frame.header());
   if (!header) return malformed(link, header.error());
+  if (link.stranger() && !stranger_may_ask(link)) return;
+  if (!link.may_speak_for(header->id.requester())) {
+    return malformed(link, make_error(Errc::malformed, "a request in the name of another"));
+  }
   const bool system = !header->name.empty() && header->name.front() == '_';
   if (!system) {
     calls_->ledger().requested(link.account, static_cast<Pattern>(header->response_type));
     if (draining()) {
       calls_->ledger().request_ended(link.account, ReceivedEnd::rejected);
-      (void)link.connection().send(
-          transport::OutFrame(transport::FrameType::shutting_down, frame.header(), ByteSpan()));
+      transport::OutFrame rejected(transport::FrameType::shutting_down, frame.header(), ByteSpan());
+      rejected.lane = transport::OutFrame::any_lane;
+      (void)link.connection().send(rejected);
       return;
     }
   }
@@ -178,6 +185,7 @@ void Impl::on_request(Link& link, const transport::InFrame& frame) {
 
 void Impl::dispatch(Link& link, const Handler& handler, InboundCall::Request request,
                     const transport::InFrame& frame) {
+  if (link.stranger()) link.stranger_made_sense();
   if (handler.mode() == DispatchMode::inline_ && !handler.is_async()) {
     return run_inline(link, handler, std::move(request), frame);
   }
@@ -252,7 +260,9 @@ transport::Admission Impl::send_reply_on(Link& link, transport::FrameType type, 
                                          const Bytes& payload) noexcept {
   transport::Admission admission = transport::Admission::too_large;
   if (header.size() + payload.size() <= link.agreement.frame_bytes_max) {
-    admission = link.connection().send(transport::OutFrame(type, header, payload)).admission;
+    transport::OutFrame frame(type, header, payload);
+    frame.lane = transport::OutFrame::any_lane;
+    admission = link.connection().send(frame).admission;
   }
   if (admission != transport::Admission::too_large &&
       admission != transport::Admission::over_budget) {
@@ -304,9 +314,9 @@ transport::Admission Impl::refuse_reply(Link& link, transport::FrameType type, B
     bytes.resize(protocol::encoded_size(small));
     protocol::encode_response(small, bytes);
   }
-  return link.connection()
-      .send(transport::OutFrame(type, bytes, as_bytes(error.context())))
-      .admission;
+  transport::OutFrame frame(type, bytes, as_bytes(error.context()));
+  frame.lane = transport::OutFrame::any_lane;
+  return link.connection().send(frame).admission;
 }
 
 void Impl::reply_error(Link& link, const protocol::RequestHeader& request, const Error& error) {

@@ -341,6 +341,7 @@ bool Impl::send_pending(Link& link, PendingSend& send) {
   outgoing.handler = send.handler;
   outgoing.headers = send.headers;
   outgoing.payload = &send.payload;
+  outgoing.may_be_lost = send.may_be_lost;
   if (transmit(link, *slot, send.id, outgoing, SlotHold::loose) == Transmitted::link_closed) {
     if (link.agreement.path) return false;
     end_call(send.id, make_error(Errc::not_sent, "the connection closed before it was used"));

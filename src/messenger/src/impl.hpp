@@ -16,6 +16,7 @@
 #include "outgoing.hpp"
 #include "peer.hpp"
 #include "protocol.hpp"
+#include "strangers.hpp"
 
 #include <velo/base/budget.hpp>
 #include <velo/base/world.hpp>
@@ -73,8 +74,8 @@ class Impl final : public CallTableEvents,
   /// Takes a waiting send's place in the queue, or fails it; see WaitingSend.
   void on_capacity() noexcept override;
   bool written_on(std::uint64_t link_serial, std::uint64_t end) const noexcept override;
-  void on_cancelled(MessageId id, std::uint64_t link_serial, Pattern pattern,
-                    std::uint64_t charge) noexcept override;
+  void on_cancelled(MessageId id, std::uint64_t link_serial, Pattern pattern, std::uint64_t charge,
+                    std::uint32_t lane) noexcept override;
   /// Ends the slot of `id` if it still is that call. `here` as in CallSlot::end.
   bool end_call(MessageId id, std::optional<Error> error, bool here = true) noexcept;
   enum class Transmitted : std::uint8_t { done, link_closed, window_full };
@@ -143,6 +144,15 @@ class Impl final : public CallTableEvents,
                                             const Bytes& payload) noexcept;
   void inbound_ended() noexcept;
   bool draining() const noexcept { return draining_.load(std::memory_order_acquire); }
+
+  // --- strangers.cpp
+  /// Null: it is one too many, and dropped.
+  std::shared_ptr<Link> admit_stranger(transport::ConnectionPtr connection);
+  /// It greeted, or is closed.
+  void stranger_over(Link& link) noexcept;
+  /// False: it has asked too often, and was closed.
+  static bool stranger_may_ask(Link& link);
+  static TimePoint expire_stranger(Link& link, TimePoint now);
 
   // --- permissions.cpp
   /// Why the other end cannot call what has this name, if it cannot; `handler` null: there is none.
@@ -217,7 +227,7 @@ class Impl final : public CallTableEvents,
   Transmitted hold_back(Link& link, MessageId id, const Outgoing& outgoing);
   void pump_later(Link& link);
   /// False when the connection is too full; a closed one needs no cancel.
-  bool send_cancel(Link& link, MessageId id) noexcept;
+  bool send_cancel(Link& link, MessageId id, std::uint32_t lane) noexcept;
   void end_by_peer(Link& link, MessageId id, std::optional<Error> error);
   OpState& wait_for_capacity(CallSpec& spec);
   /// An Op that holds no slot once it has ended: others wait for it.
@@ -351,6 +361,8 @@ class Impl final : public CallTableEvents,
   std::unordered_map<std::uint64_t, std::shared_ptr<Link>> links_;
   std::uint64_t next_link_serial_ = 1;
   std::vector<ShardState> shards_;
+
+  Strangers strangers_;
 
   std::mutex metrics_mutex_;
   std::unique_ptr<BooksMetrics> metrics_;

@@ -118,6 +118,7 @@ PeerBooks Ledger::sum(Account account) const noexcept {
     books.rejected += read(row->request_ends[2]);
     books.abandoned += read(row->request_ends[3]);
     books.closed += read(row->closed);
+    books.may_be_lost += read(row->may_be_lost);
   }
   return books;
 }

@@ -84,6 +84,11 @@ class Ledger {
     const CounterStripe stripe = counter_stripe();
     stripe_add(row(account, stripe).request_ends[static_cast<std::size_t>(end)], stripe.shared, 1);
   }
+  /// Of what was accepted.
+  void may_be_lost(Account account) noexcept {
+    const CounterStripe stripe = counter_stripe();
+    stripe_add(row(account, stripe).may_be_lost, stripe.shared, 1);
+  }
   void connection_closed(Account account) noexcept {
     const CounterStripe stripe = counter_stripe();
     stripe_add(row(account, stripe).closed, stripe.shared, 1);
@@ -109,6 +114,7 @@ class Ledger {
     std::array<Counter, pattern_count> requests{};
     std::array<Counter, received_end_count> request_ends{};
     Counter closed{0};
+    Counter may_be_lost{0};
   };
   struct AccountRows {
     std::array<std::atomic<Row*>, counter_stripes> rows{};

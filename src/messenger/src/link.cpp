@@ -22,7 +22,8 @@ Link::Link(std::shared_ptr<Impl> impl, transport::ConnectionPtr connection, std:
       connection_(std::move(connection)),
       serial_(serial),
       dialed_(dialed),
-      stranger_(identity_of(*connection_)),
+      keeps_order_(connection_->keeps_order()),
+      unintroduced_(identity_of(*connection_)),
       running_memory_(impl_.memory()) {}
 
 Link::~Link() = default;
@@ -48,11 +49,21 @@ void Link::on_closed(transport::Connection& /*connection*/, const Error& reason)
 
 void Link::introduce(const InstanceId& instance, bool proven) {
   VELO_DCHECK(introduced_ == nullptr);
-  auto known = std::make_unique<ConnectionIdentity>(stranger_);
+  auto known = std::make_unique<ConnectionIdentity>(unintroduced_);
   known->instance = instance;
   known->instance_proven = proven;
   introduced_ = std::move(known);
   identity_.store(introduced_.get(), std::memory_order_release);
+  if (proven) only_for_.store(instance.worker_id().value(), std::memory_order_relaxed);
+}
+
+std::vector<std::uint32_t> Link::lanes() const {
+  std::vector<std::uint32_t> used;
+  const std::uint32_t bits = lanes_used_.load(std::memory_order_acquire);
+  for (std::uint32_t lane = 0; lane <= request_lanes; ++lane) {
+    if ((bits >> lane & 1U) != 0) used.push_back(lane);
+  }
+  return used;
 }
 
 std::shared_ptr<const HandlerNames> Link::handlers() const {
@@ -105,8 +116,11 @@ Result<void> Link::enter(InboundCall& call) {
     return make_error(Errc::overloaded, "too many running requests on this connection");
   }
   const std::uint64_t charge = charge_of(call);
-  if (charge != 0 && (unanswered_calls_ >= call.agreement().window_calls ||
-                      unanswered_bytes_ + charge > call.agreement().window_bytes)) {
+  // Where lanes overtake each other, a request may come before the word that an earlier one is
+  // given up: up to as many again are not the sender's fault.
+  const std::uint64_t fold = keeps_order_ ? 1 : 2;
+  if (charge != 0 && (unanswered_calls_ >= fold * call.agreement().window_calls ||
+                      unanswered_bytes_ + charge > fold * call.agreement().window_bytes)) {
     return make_error(Errc::overloaded, "beyond the request window that was agreed on");
   }
   if (!running_memory_.add(call.held_bytes(), Lane::requests)) {

@@ -7,6 +7,7 @@
 
 #include "call_table.hpp"
 #include "hello.hpp"
+#include "lanes.hpp"
 
 #include <velo/messenger/identity.hpp>
 #include <velo/messenger/message_id.hpp>
@@ -57,6 +58,36 @@ class Link final : public transport::ConnectionEvents, public std::enable_shared
   }
   /// It greeted, or answered our greeting. Once; on the shard.
   void introduce(const InstanceId& instance, bool proven);
+  // Before the greeting of an accepted connection (strangers.cpp).
+  /// Before start().
+  void become_stranger(std::string source, TimePoint until) {
+    source_ = std::move(source);
+    until_ns_.store(until.nanoseconds(), std::memory_order_relaxed);
+    stranger_.store(true, std::memory_order_relaxed);
+  }
+  bool stranger() const noexcept { return stranger_.load(std::memory_order_relaxed); }
+  /// False: it was none.
+  bool end_stranger() noexcept {
+    until_ns_.store(INT64_MAX, std::memory_order_relaxed);
+    return stranger_.load(std::memory_order_relaxed) &&
+           stranger_.exchange(false, std::memory_order_acq_rel);
+  }
+  const std::string& source() const noexcept { return source_; }
+  std::size_t count_stranger_request() noexcept {
+    return stranger_requests_.fetch_add(1, std::memory_order_relaxed) + 1;
+  }
+  /// Something sensible came: it may take its time with the greeting.
+  void stranger_made_sense() noexcept { until_ns_.store(INT64_MAX, std::memory_order_relaxed); }
+  TimePoint stranger_until() const noexcept {
+    return TimePoint(Duration(until_ns_.load(std::memory_order_relaxed)));
+  }
+
+  /// Whether requests of this worker may come here: who has proven an id speaks for itself alone.
+  bool may_speak_for(WorkerId worker) const noexcept {
+    const std::uint64_t only = only_for_.load(std::memory_order_relaxed);
+    return only == 0 || only == worker.value();
+  }
+
   /// The proof in the first greeting and our answer to it: the same greeting again costs no
   /// signatures. On the shard.
   std::optional<Binding> heard;
@@ -66,9 +97,20 @@ class Link final : public transport::ConnectionEvents, public std::enable_shared
   std::atomic<bool> held{false};
   /// The peer's in the books; changes once, when the other end says who it is.
   std::atomic<Account> account{Ledger::others};
-  /// What calls that travel here are marked with.
-  std::uint64_t mark() const noexcept {
-    return LinkMark::of(serial_, account.load(std::memory_order_relaxed));
+  /// What calls that travel here, in that lane, are marked with.
+  std::uint64_t mark(std::uint32_t lane) const noexcept {
+    return LinkMark::of(serial_, account.load(std::memory_order_relaxed), lane);
+  }
+  /// Requests of all lanes arrive in the order of their sending; then there is just the one.
+  bool keeps_order() const noexcept { return keeps_order_; }
+  /// For a request to this handler; from here on lanes() has it.
+  std::uint32_t take_lane(std::string_view handler) noexcept {
+    if (keeps_order_) return 0;
+    const std::uint32_t lane = lane_of(handler);
+    if ((lanes_used_.load(std::memory_order_relaxed) >> lane & 1U) == 0) {
+      lanes_used_.fetch_or(1U << lane, std::memory_order_acq_rel);
+    }
+    return lane;
   }
   /// What the other end lets us send; null where no window was agreed on.
   std::unique_ptr<RequestWindow> window;
@@ -83,7 +125,7 @@ class Link final : public transport::ConnectionEvents, public std::enable_shared
   std::optional<Error> death;  ///< it is closed; on the shard
   bool mourned = false;        ///< and what follows from that was done
   /// Lanes that requests have used here.
-  std::vector<std::uint32_t> lanes() const { return {0}; }
+  std::vector<std::uint32_t> lanes() const;
 
   std::shared_ptr<const HandlerNames> handlers() const;
   void set_handlers(std::shared_ptr<const HandlerNames> names);
@@ -121,9 +163,16 @@ class Link final : public transport::ConnectionEvents, public std::enable_shared
   transport::ConnectionPtr connection_;
   const std::uint64_t serial_;
   const bool dialed_;
-  const ConnectionIdentity stranger_;
+  const bool keeps_order_;
+  std::atomic<std::uint32_t> lanes_used_{1};
+  const ConnectionIdentity unintroduced_;
   std::unique_ptr<const ConnectionIdentity> introduced_;
-  std::atomic<const ConnectionIdentity*> identity_{&stranger_};
+  std::atomic<const ConnectionIdentity*> identity_{&unintroduced_};
+  std::atomic<std::uint64_t> only_for_{0};
+  std::string source_;
+  std::atomic<bool> stranger_{false};
+  std::atomic<std::int64_t> until_ns_{INT64_MAX};
+  std::atomic<std::size_t> stranger_requests_{0};
 
   std::mutex written_mutex_;
   std::deque<WrittenWaiter> written_waiters_;

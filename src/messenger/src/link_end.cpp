@@ -38,6 +38,7 @@ void Impl::on_link_closed(Link& link, const Error& reason) {
     }
     forget_if_unused(peer);
   }
+  stranger_over(link);
   link.stop_all_inbound();
   calls_->ledger().connection_closed(link.account);
   if (by_path) {

@@ -13,6 +13,7 @@
 #include <velo/transport/transport.hpp>
 
 #include <memory>
+#include <optional>
 #include <string_view>
 #include <vector>
 
@@ -39,7 +40,10 @@ struct Outgoing {
   std::string_view handler;
   ByteSpan headers;
   const Bytes* payload = nullptr;
-  bool held_back = false;  ///< comes from the window's queue
+  bool held_back = false;    ///< comes from the window's queue
+  bool may_be_lost = false;  ///< fire only
+  /// Another lane than the name's, where lanes matter.
+  std::optional<std::uint32_t> lane;
 };
 
 }  // namespace velo::messenger

@@ -36,6 +36,7 @@ struct PendingSend {
   Bytes reply_header;
   Pattern pattern = Pattern::fire;
   bool typed = false;
+  bool may_be_lost = false;
   std::string handler;
   Bytes headers;
   Bytes payload;

@@ -61,6 +61,7 @@ class RequestWindow {
   struct Owed {
     MessageId id;
     std::uint64_t charge;
+    std::uint32_t lane;
   };
   void owe(const Owed& owed);
   std::vector<Owed> take_owed();

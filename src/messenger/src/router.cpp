@@ -29,6 +29,10 @@ std::optional<Error> Impl::check_spec(const CallSpec& spec) const {
     return velo::make_error(velo::Errc::invalid_argument,
                             "a handler's name has 1 to 65,535 bytes of UTF-8");
   }
+  if (spec.may_be_lost && spec.pattern != Pattern::fire) {
+    return velo::make_error(velo::Errc::invalid_argument,
+                            "only fire-and-forget may be lost: nothing waits for its answer");
+  }
   if (!spec.system && spec.handler.front() == '_') {
     return make_error(Errc::reserved_name, "names starting with _ are velo's own");
   }
@@ -71,6 +75,7 @@ OpState& Impl::begin(CallSpec& spec, CallSlot& slot) {
   outgoing.typed = spec.typed;
   outgoing.handler = spec.handler;
   outgoing.payload = &spec.payload;
+  outgoing.may_be_lost = spec.may_be_lost;
   Bytes headers;
   if (!spec.headers.empty()) {
     auto encoded = protocol::encode_headers(spec.headers);
@@ -158,6 +163,7 @@ void Impl::send_or_enqueue(const CallSpec& spec, std::shared_ptr<Peer> peer, Cal
     send.id = id;
     send.pattern = outgoing.pattern;
     send.typed = outgoing.typed;
+    send.may_be_lost = outgoing.may_be_lost;
     {
       const std::lock_guard lock(peer->mutex);
       if (peer->state == Peer::State::ready) link = peer->link;
@@ -278,7 +284,8 @@ Impl::Transmitted Impl::transmit(Link& link, CallSlot& slot, MessageId id, const
   std::vector<std::byte> large(size > stack.size() ? size : 0);
   const std::span<std::byte> out = large.empty() ? std::span<std::byte>(stack) : std::span(large);
   protocol::encode_request(header, out);
-  const std::uint64_t mark = link.mark();
+  const std::uint32_t lane = outgoing.lane.value_or(link.take_lane(outgoing.handler));
+  const std::uint64_t mark = link.mark(lane);
   if (!put_on_link(mark, slot, id.generation(), hold, charge)) {
     if (charge != 0) give_window(link, charge);
     return Transmitted::done;  // the call ended while it waited
@@ -290,11 +297,14 @@ Impl::Transmitted Impl::transmit(Link& link, CallSlot& slot, MessageId id, const
     }
     return Transmitted::done;
   };
-  const transport::SendResult sent = link.connection().send(
-      transport::OutFrame(transport::FrameType::message, ByteSpan(out).first(size), *body));
+  transport::OutFrame frame(transport::FrameType::message, ByteSpan(out).first(size), *body);
+  frame.lane = lane;
+  frame.may_be_lost = outgoing.may_be_lost;
+  const transport::SendResult sent = link.connection().send(frame);
   switch (sent.admission) {
     case transport::Admission::accepted:
       if (!outgoing.system) calls_->ledger().accepted(link.account, outgoing.pattern);
+      if (outgoing.may_be_lost) calls_->ledger().may_be_lost(link.account);
       // The call may have ended inside send(); its slot stays ours until the Op is handed out.
       if (hold == SlotHold::held) slot.stream_end.store(sent.end, std::memory_order_release);
       if (outgoing.pattern != Pattern::fire) return Transmitted::done;
@@ -330,7 +340,7 @@ bool Impl::written_on(std::uint64_t link_serial, std::uint64_t end) const noexce
 }
 
 void Impl::on_cancelled(MessageId id, std::uint64_t link_serial, Pattern pattern,
-                        std::uint64_t charge) noexcept {
+                        std::uint64_t charge, std::uint32_t lane) noexcept {
   if (pattern == Pattern::fire || link_serial == 0) return;
   std::shared_ptr<Link> link;
   {
@@ -340,11 +350,11 @@ void Impl::on_cancelled(MessageId id, std::uint64_t link_serial, Pattern pattern
     link = found->second;
   }
   if (!link->agreement.cancel) return;
-  const bool told = send_cancel(*link, id);
+  const bool told = send_cancel(*link, id, lane);
   if (charge == 0) return;
   // The peer reads of the end before any newer request, and counts as we do.
   if (told) return give_window(*link, charge);
-  link->window->owe({id, charge});
+  link->window->owe({id, charge, lane});
   link->owes_cancels.store(true, std::memory_order_relaxed);
 }
 

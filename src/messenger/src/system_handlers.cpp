@@ -56,6 +56,7 @@ Result<void> Impl::accept_greeting(Link& link, const HelloRequest& request) {
     link.peer = info.instance_id;
     link.account = calls_->ledger().open(link.peer);
     link.introduce(link.peer, proven);
+    stranger_over(link);
     if (const auto peer = find_peer(link.peer)) {
       const std::lock_guard lock(peer->mutex);
       peer->note_identity(link.identity());

@@ -19,6 +19,7 @@ Impl::Transmitted Impl::hold_back(Link& link, MessageId id, const Outgoing& outg
   send.handler = std::string(outgoing.handler);
   send.headers = Bytes::copy(outgoing.headers);
   send.payload = *outgoing.payload;
+  send.may_be_lost = outgoing.may_be_lost;
   switch (link.window->hold(std::move(send))) {
     case RequestWindow::Held::first: pump_later(link); break;
     case RequestWindow::Held::behind_others: break;
@@ -58,6 +59,7 @@ void Impl::pump_window(Link& link) {
     outgoing.handler = send->handler;
     outgoing.headers = send->headers;
     outgoing.payload = &send->payload;
+    outgoing.may_be_lost = send->may_be_lost;
     outgoing.held_back = true;
     const Transmitted sent = transmit(link, *slot, send->id, outgoing, SlotHold::loose);
     if (sent == Transmitted::window_full) {
@@ -76,7 +78,7 @@ void Impl::pump_window(Link& link) {
   link.window->pumping = false;
 }
 
-bool Impl::send_cancel(Link& link, MessageId id) noexcept {
+bool Impl::send_cancel(Link& link, MessageId id, std::uint32_t lane) noexcept {
   std::array<std::byte, 64> header_bytes;
   protocol::RequestHeader header;
   header.id = MessageId(worker_, 0);
@@ -84,15 +86,17 @@ bool Impl::send_cancel(Link& link, MessageId id) noexcept {
   const std::size_t size = protocol::encode_request(header, header_bytes);
   std::array<std::byte, 16> body;
   protocol::encode_id(id, body);
-  const auto sent = link.connection().send(transport::OutFrame(
-      transport::FrameType::message, ByteSpan(header_bytes).first(size), ByteSpan(body)));
+  transport::OutFrame frame(transport::FrameType::message, ByteSpan(header_bytes).first(size),
+                            ByteSpan(body));
+  frame.lane = lane;
+  const auto sent = link.connection().send(frame);
   return sent.admission != transport::Admission::over_budget;
 }
 
 void Impl::settle_owed(Link& link) {
   link.owes_cancels.store(false, std::memory_order_relaxed);
   for (const RequestWindow::Owed& owed : link.window->take_owed()) {
-    if (send_cancel(link, owed.id)) {
+    if (send_cancel(link, owed.id, owed.lane)) {
       give_window(link, owed.charge);
     } else {
       link.window->owe(owed);
@@ -104,6 +108,7 @@ void Impl::settle_owed(Link& link) {
 void Impl::end_by_peer(Link& link, MessageId id, std::optional<Error> error) {
   CallSlot* slot = answerable(link, id);
   if (slot == nullptr || !slot->claim(id.generation())) return;
+  if (link.stranger()) link.stranger_made_sense();
   const std::uint64_t charge = slot->charge();
   slot->end(std::move(error));
   if (charge != 0) give_window(link, charge);

@@ -53,6 +53,7 @@ class VouchedConnection final : public transport::Connection {
     inner_->close_after_flush(std::move(reason), patience);
   }
   const transport::ConnectionSecurity& security() const noexcept override { return security_; }
+  bool keeps_order() const noexcept override { return inner_->keeps_order(); }
   Shard& shard() noexcept override { return inner_->shard(); }
   std::string_view transport_key() const noexcept override { return inner_->transport_key(); }
   std::string remote() const override { return inner_->remote(); }

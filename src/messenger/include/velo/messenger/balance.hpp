@@ -22,6 +22,7 @@ struct Flow {
   std::array<PeerSends, 3> sends{};         ///< the sender's word
   std::array<std::uint64_t, 3> received{};  ///< the receiver's
   std::array<std::uint64_t, 3> at_least{};  ///< that must have arrived, from how sends ended
+  std::uint64_t may_be_lost = 0;            ///< of fire
   bool unbroken = true;                     ///< none of their connections is over
   bool known = true;                        ///< false: one side counts the other among "others"
   std::uint64_t accepted() const noexcept {

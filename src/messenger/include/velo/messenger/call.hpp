@@ -52,6 +52,7 @@ struct CallSpec {
   bool await_capacity = false;
   bool has_instance = false;
   bool has_worker = false;
+  bool may_be_lost = false;  ///< fire only
   bool system = false;       ///< velo's own traffic: reserved names allowed, not in the fates
   std::string_view handler;  ///< borrowed until start()
   Bytes payload;
@@ -177,6 +178,14 @@ class [[nodiscard]] Send {
   /// Cancels the call when stop is requested.
   Send& stop(std::stop_token token) {
     spec_.stop = std::move(token);
+    return *this;
+  }
+  /// Fire-and-forget that need not arrive: where the transport can, it is dropped on the way rather
+  /// than sent again (QUIC datagrams, of about a kibibyte), and it keeps no order with other sends.
+  /// It completes when it was written, like any other. Acknowledged and unary sends end with
+  /// velo::Errc::invalid_argument.
+  Send& may_be_lost() {
+    spec_.may_be_lost = true;
     return *this;
   }
   /// Waits for a call slot instead of failing when all are taken. The deadline runs meanwhile.

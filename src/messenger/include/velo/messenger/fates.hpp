@@ -138,9 +138,11 @@ struct PeerBooks {
   std::uint64_t rejected = 0;
   std::uint64_t abandoned = 0;
   std::uint64_t closed = 0;  ///< connections with it, either way, that are over
+  /// Of fire.accepted: sends that may be lost on the way (Send::may_be_lost).
+  std::uint64_t may_be_lost = 0;
 };
 VELO_DESCRIBE_DEFAULTS(PeerBooks, peer, fire, sync, unary, requests, succeeded, failed, rejected,
-                       abandoned, closed);
+                       abandoned, closed, may_be_lost);
 
 /// All that one node has counted; what `_books` answers with.
 struct NodeBooks {

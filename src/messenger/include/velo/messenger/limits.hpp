@@ -51,6 +51,18 @@ constexpr std::size_t broadcast_concurrent_default = 1'024;
 /// The names of all handlers together, as a greeting lists them (JSON text). Policy: registering
 /// more is refused with velo::Errc::overloaded, since no peer would read such a greeting.
 constexpr std::size_t handler_names_bytes_max = std::size_t{4'000'000};
+/// Accepted connections on which nobody has greeted yet, in all. Policy: a further one is closed at
+/// once.
+constexpr std::size_t strangers_max = 8'192;
+/// The same from one address; Unix sockets and shared memory count as one. Policy: a further one is
+/// closed at once.
+constexpr std::size_t strangers_per_source_max = 1'024;
+/// Time in which an accepted connection has to bring a greeting, a request that is served, or an
+/// answer to a call of this node. Policy: then it is closed.
+constexpr Duration stranger_patience = std::chrono::seconds(10);
+/// Requests that a connection may bring before its greeting (a peer of the public velo may ask for
+/// handlers without one). Policy: with one more it is closed.
+constexpr std::size_t stranger_requests_max = 256;
 /// Rules of an access policy. Policy: more are refused with velo::Errc::invalid_argument.
 constexpr std::size_t access_rules_max = 256;
 /// Callers that one access rule, or one handler, names. Policy: more are refused with

@@ -56,6 +56,7 @@ class QuicConnection final : public Connection {
   const ConnectionSecurity& security() const noexcept override { return security_; }
   Shard& shard() noexcept override { return shard_; }
   std::string_view transport_key() const noexcept override { return "quic"; }
+  bool keeps_order() const noexcept override { return false; }
   std::string remote() const override { return remote_; }
   QuicConnectionCounts counts() const;
 

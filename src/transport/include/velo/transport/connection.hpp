@@ -90,6 +90,9 @@ class Connection {  // NOLINT(cppcoreguidelines-virtual-class-destructor)
   /// connection is handed over until it is destroyed. Any thread.
   virtual const ConnectionSecurity& security() const noexcept;
 
+  /// Whether frames of different lanes keep the order of their sending, too (OutFrame::lane).
+  virtual bool keeps_order() const noexcept { return true; }
+
   virtual Shard& shard() noexcept = 0;
   virtual std::string_view transport_key() const noexcept = 0;
   /// For logs: the other end's address.
