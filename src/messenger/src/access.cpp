@@ -7,6 +7,7 @@
 #include <velo/messenger/limits.hpp>
 
 #include <algorithm>
+#include <array>
 #include <charconv>
 #include <utility>
 
@@ -17,6 +18,10 @@ constexpr std::string_view user_prefix = "user:";
 constexpr std::string_view node_prefix = "node:";
 constexpr std::string_view name_prefix = "name:";
 constexpr std::string_view instance_prefix = "instance:";
+
+/// velo's own handlers without which peers cannot talk to each other at all.
+constexpr std::array<std::string_view, 3> needed = {"_hello", "_cancel", "_list_handlers"};
+constexpr std::string_view paths_prefix = "_path";
 
 static char lower(char c) noexcept {
   return c >= 'A' && c <= 'Z' ? static_cast<char>(c - 'A' + 'a') : c;
@@ -155,7 +160,9 @@ bool AccessPolicy::allows(const ConnectionIdentity& caller,
         std::ranges::any_of(rule.who, [&](const Who& who) { return who.includes(caller); });
     if (meant) return rule.allow;
   }
-  return true;
+  if (!handler.starts_with('_') || caller.same_host) return true;
+  return std::ranges::find(access_detail::needed, handler) != access_detail::needed.end() ||
+         handler.starts_with(access_detail::paths_prefix);
 }
 
 Result<void> AccessPolicy::check() const {

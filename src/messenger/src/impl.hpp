@@ -1,8 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// The messenger's engine. Its parts: router.cpp (sends), greeting.cpp (dialling and _hello),
-// reconnect.cpp (the next attempt),
-// dispatch.cpp (what arrives), deadlines.cpp, peers.cpp, system_handlers.cpp, drain.cpp,
-// shutdown.cpp. Kept alive by its links until the last of them is closed.
+// The messenger's engine; its parts are named above their functions. Kept alive by its links until
+// the last of them is closed.
 // Threading: any thread; the order of locks is peers_mutex_, Peer::mutex, links_mutex_; none is held while sending or calling out.
 #pragma once
 

@@ -206,7 +206,7 @@ void PathEngine::probe_failed(const PeerPtr& peer, std::string failure, bool for
 }
 
 void PathEngine::ask(const PeerPtr& peer, const LinkPtr& link, PathMessage message,
-                     std::uint32_t /*lane*/, AnswerHandler then) {
+                     std::uint32_t lane, AnswerHandler then) {
   Shard& shard = impl_.shard(peer->shard);
   const TimePoint begin = impl_.world_.clock().now();
   const TimePoint deadline = begin + limits::hello_timeout;
@@ -223,6 +223,7 @@ void PathEngine::ask(const PeerPtr& peer, const LinkPtr& link, PathMessage messa
   outgoing.system = true;
   outgoing.handler = "_path";
   outgoing.payload = &body;
+  outgoing.lane = lane;
   const MessageId id = slot->id();
   if (impl_.transmit(*link, *slot, id, outgoing, Impl::SlotHold::held) ==
       Impl::Transmitted::link_closed) {

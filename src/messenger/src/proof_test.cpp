@@ -200,11 +200,13 @@ TEST_F(Impostor, PlayingBackAnAnswerAsARequestIsRefused) {
             not_authenticated);
 }
 
-TEST_F(Impostor, GreetingAgainAsSomebodyElseIsRefused) {
+TEST_F(Impostor, GreetingAgainAsSomebodyElseIsClosed) {
   RawEnd& end = raw->dial((*cluster)[0]);
   const PeerInfo info = as(9);
   EXPECT_EQ(greet(end, info, proof(9, info.instance_id, node0())), 0);
-  EXPECT_NE(greet(end, own, std::nullopt), 0);
+  end.greet(own, local_offer(own.worker_id().value()));
+  EXPECT_TRUE(cluster->until([&] { return end.over(); }));
+  EXPECT_TRUE(end.frames.empty());
 }
 
 TEST_F(Impostor, GreetingAgainWithoutTheProofIsRefused) {
@@ -240,6 +242,27 @@ TEST_F(Impostor, RequestsInTheNameOfAProvenPeerHaveNoSender) {
                           "who"));
   ASSERT_TRUE(cluster->until([&] { return ran; }));
   EXPECT_EQ(sender, std::nullopt);
+}
+
+TEST_F(Impostor, WhoHasProvenAnIdSpeaksForNobodyElse) {
+  RawEnd& end = raw->dial((*cluster)[0]);
+  const PeerInfo info = as(9);
+  EXPECT_EQ(greet(end, info, proof(9, info.instance_id, node0())), 0);
+  end.send(transport::FrameType::message,
+           request_header(protocol::ResponseType::unary, MessageId(cluster->id(1).worker_id(), 1),
+                          "echo"));
+  EXPECT_TRUE(cluster->until([&] { return end.over(); }));
+  EXPECT_EQ((*cluster)[0].books().received.requests, 0u);
+}
+
+TEST_F(Impostor, TheAddressInARefusedGreetingIsNotBelieved) {
+  EXPECT_EQ(call(1, 0), "ok");
+  const auto before = (*cluster)[0].peers();
+  RawEnd& end = raw->dial((*cluster)[0]);
+  PeerInfo info = as(1);
+  info.address = own.address;
+  EXPECT_EQ(greet(end, info, std::nullopt), not_authenticated);
+  EXPECT_EQ((*cluster)[0].peers(), before);
 }
 
 TEST_F(Impostor, AnsweringForAPeerItIsNotGetsNothing) {

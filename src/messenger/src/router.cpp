@@ -13,6 +13,18 @@
 
 namespace velo::messenger {
 
+namespace router_detail {
+
+static transport::SendResult send(Link& link, ByteSpan header, const Bytes& body,
+                                  std::uint32_t lane, bool may_be_lost) noexcept {
+  transport::OutFrame frame(transport::FrameType::message, header, body);
+  frame.lane = lane;
+  frame.may_be_lost = may_be_lost;
+  return link.connection().send(frame);
+}
+
+}  // namespace router_detail
+
 OpState& start(CallSpec& spec) { return spec.impl->start(spec); }
 
 Headers reply_headers(const Reply& reply) {
@@ -297,10 +309,8 @@ Impl::Transmitted Impl::transmit(Link& link, CallSlot& slot, MessageId id, const
     }
     return Transmitted::done;
   };
-  transport::OutFrame frame(transport::FrameType::message, ByteSpan(out).first(size), *body);
-  frame.lane = lane;
-  frame.may_be_lost = outgoing.may_be_lost;
-  const transport::SendResult sent = link.connection().send(frame);
+  const transport::SendResult sent =
+      router_detail::send(link, ByteSpan(out).first(size), *body, lane, outgoing.may_be_lost);
   switch (sent.admission) {
     case transport::Admission::accepted:
       if (!outgoing.system) calls_->ledger().accepted(link.account, outgoing.pattern);

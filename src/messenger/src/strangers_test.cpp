@@ -85,7 +85,7 @@ TEST_F(Silent, IsClosedInTimeWhenItSendsNonsenseNowAndThen) {
 
 TEST_F(Silent, WhoGreetsStays) {
   RawEnd& end = raw.dial(cluster[0]);
-  end.greet(raw.info, std::nullopt);
+  end.greet(raw.info, local_offer(raw.info.worker_id().value()));
   cluster.sim.run_for(10 * limits::stranger_patience);
   EXPECT_FALSE(end.over());
   EXPECT_EQ(connections(), 1u);
@@ -132,7 +132,7 @@ TEST_F(Silent, AFloodIsBoundedAndLeavesNothing) {
   // Another source is served meanwhile.
   RawPeer other(cluster, "other");
   RawEnd& end = other.dial(cluster[0]);
-  end.greet(other.info, std::nullopt);
+  end.greet(other.info, local_offer(other.info.worker_id().value()));
   EXPECT_EQ(other.next(end).response().outcome, 0);
   cluster.sim.run_for(limits::stranger_patience);
   EXPECT_EQ(connections(), 1u);
