@@ -109,6 +109,17 @@ TEST(AccessPolicy, WithoutRulesEverybodyMayCallTheApplication) {
   EXPECT_TRUE(AccessPolicy().allows(stranger(), "echo"));
 }
 
+TEST(AccessPolicy, WithoutRulesVelosOwnIsForThisHostButForWhatPeersNeed) {
+  for (const char* name : {"_hello", "_cancel", "_list_handlers", "_path"}) {
+    EXPECT_TRUE(AccessPolicy().allows(stranger(), name)) << name;
+  }
+  EXPECT_FALSE(AccessPolicy().allows(stranger(), "_books"));
+  EXPECT_FALSE(AccessPolicy().allows(certified("a"), "_explain"));
+  EXPECT_TRUE(AccessPolicy().allows(local(7), "_books"));
+  EXPECT_TRUE(
+      AccessPolicy().allow("_books", Who::authenticated()).allows(certified("a"), "_books"));
+}
+
 TEST(AccessPolicy, TheFirstRuleThatMatchesDecides) {
   AccessPolicy policy;
   policy.allow("orders/list", Who::anyone())

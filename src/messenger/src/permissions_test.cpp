@@ -152,10 +152,17 @@ TEST_F(Guarded, OnesOwnHandlersAreOnesOwn) {
   }
 }
 
-TEST_F(Guarded, BooksAreNotToldToWhomTheyAreDeniedTo) {
-  start(AccessPolicy().deny("_books", Who::anyone()));
+TEST_F(Guarded, BooksAreNotToldToAnotherHostWithoutARule) {
+  start(AccessPolicy());
+  EXPECT_FALSE(lists("_books"));
   const auto books = cluster->wait((*cluster)[0].books_of(cluster->id(1)));
   EXPECT_EQ(outcome(books), "messenger.permission_denied");
+}
+
+TEST_F(Guarded, BooksAreToldWhereARuleOpensThem) {
+  start(AccessPolicy().allow("_books", Who::authenticated()));
+  EXPECT_TRUE(lists("_books"));
+  EXPECT_EQ(outcome(cluster->wait((*cluster)[0].books_of(cluster->id(1)))), "ok");
 }
 
 TEST(Rules, ThatMakeNoSenseFailTheBuild) {

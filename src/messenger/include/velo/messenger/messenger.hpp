@@ -140,7 +140,8 @@ class Messenger {
   /// registry outlives it. Once: then velo::Errc::already_exists. velo::Errc::overloaded, and no
   /// metrics, when not all of them fit.
   Result<void> publish_metrics(metrics::Registry& registry);
-  /// What the peer has counted: its handler `_books`. Errc::unknown_handler when it has none.
+  /// What the peer has counted: its handler `_books`. Errc::unknown_handler when it has none,
+  /// permission_denied where its access rules do not open it (they do on this host).
   Op<NodeBooks> books_of(const InstanceId& peer,
                          Duration timeout = messenger::limits::hello_timeout);
   /// What is queued, waits or runs here just now, as charged to the memory budget; all of it is
@@ -186,7 +187,8 @@ class [[nodiscard]] MessengerBuilder {
   /// Whether who shows a certificate has to prove its instance id as well; on where there is an
   /// instance key.
   MessengerBuilder& require_authentication(bool required);
-  /// Who may call which handlers (access.hpp). Without rules: everybody. build():
+  /// Who may call which handlers (access.hpp). Without rules: everybody the application's, and
+  /// this host alone those of velo's own that peers do not need. build():
   /// velo::Errc::invalid_argument for rules that make no sense.
   MessengerBuilder& access(AccessPolicy policy);
   /// Of the transports that lead to a peer these come first, in this order, whatever is nearer.
