@@ -127,6 +127,9 @@ int run_sim(const Globals& globals, const SimRunOptions& options);
 /// --bind and --access as well. Defined in node_command.cpp.
 void add_node_options(CLI::App& command, NodeSetup& setup, bool serves);
 
+/// Adds `velo identity` with its subcommands (identity.hpp). Defined in identity_command.cpp.
+void add_identity_command(CLI::App& app, Globals& globals);
+
 /// Adds `velo sim` with its subcommands. Defined in sim_command.cpp.
 void add_sim_command(CLI::App& app, Globals& globals);
 

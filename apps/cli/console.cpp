@@ -3,6 +3,7 @@
 
 #include "console.hpp"
 
+#include <velo/crypto/error.hpp>
 #include <velo/messenger/error.hpp>
 #include <velo/transport/transport.hpp>
 
@@ -32,6 +33,20 @@ struct Advice {
   std::string_view hint;
 };
 
+static Advice advice_on_crypto(const Error& error) {
+  using C = crypto::Errc;
+  if (error.is(C::wrong_secret)) {
+    return {exit_failed, "give its passphrase in VELO_PASSPHRASE or with --passphrase-file"};
+  }
+  if (error.is(C::unsafe_permissions)) {
+    return {exit_failed, "take the file away from other users: chmod 600"};
+  }
+  if (error.is(C::wrong_purpose)) {
+    return {exit_usage, "an authority is made with `velo identity new-authority`"};
+  }
+  return {exit_failed, "see what is there with `velo identity show DIR`"};
+}
+
 static Advice advice(const Error& error) {
   using M = messenger::Errc;
   if (error.is(M::unknown_handler)) {
@@ -52,6 +67,7 @@ static Advice advice(const Error& error) {
     return {exit_unreachable,
             "see who is there now with `velo info --discovery DIR`; --timeout gives it more time"};
   }
+  if (error.code().room == Room::crypto) return advice_on_crypto(error);
   if (error.is(Errc::permission_denied)) return {exit_failed, "check who may use the files"};
   if (error.is(Errc::invalid_argument)) return {exit_usage, "see --help"};
   return {exit_failed, "VELO_LOG=debug shows what happens"};
@@ -134,12 +150,13 @@ Result<Duration> parse_duration(std::string_view text) {
   if (unit == "ms") scale = 1e6;
   if (unit == "m") scale = 60e9;
   if (unit == "h") scale = 3600e9;
+  if (unit == "d") scale = 86'400e9;
   const double nanoseconds = number * scale;
-  // Not above a year, which also keeps the conversion defined.
+  // Not above 100 years, which also keeps the conversion defined.
   if (code != std::errc() || scale == 0 || !std::isfinite(nanoseconds) || nanoseconds < 0 ||
-      nanoseconds > 3.2e16) {
+      nanoseconds > 3.2e18) {
     return make_error(Errc::invalid_argument,
-                      fmt::format("'{}' is no duration: write 250ms, 5s or 2m", text));
+                      fmt::format("'{}' is no duration: write 250ms, 5s, 2m or 90d", text));
   }
   return Duration(static_cast<Duration::rep>(nanoseconds));
 }

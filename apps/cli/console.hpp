@@ -46,7 +46,7 @@ std::string table(const std::vector<std::string>& head,
 /// "ok" or "FAIL", coloured where a person reads it and NO_COLOR is unset.
 std::string verdict(bool ok);
 
-/// "250ms", "5s", "2m", "1h", "10us"; a bare number means seconds. Not negative.
+/// "250ms", "5s", "2m", "1h", "90d", "10us"; a bare number means seconds. Not negative.
 Result<Duration> parse_duration(std::string_view text);
 /// "1.2 ms"; three digits.
 std::string show_duration(Duration value);

@@ -15,6 +15,7 @@ TEST(Console, DurationsHaveUnitsAndBareNumbersAreSeconds) {
   EXPECT_EQ(parse_duration("1.5s").value(), std::chrono::milliseconds(1500));
   EXPECT_EQ(parse_duration("2m").value(), std::chrono::minutes(2));
   EXPECT_EQ(parse_duration("1h").value(), std::chrono::hours(1));
+  EXPECT_EQ(parse_duration("90d").value(), std::chrono::hours(90 * 24));
 }
 
 TEST(Console, WhatIsNoDurationIsRefused) {

@@ -19,7 +19,7 @@ class Usage(ProgramTest):
         code, out, err = self.run_velo("--help")
         self.assertEqual((code, err), (0, ""))
         self.assertIn("Exit codes: 0 done", out)
-        for command in ("demo", "sim", "info", "handlers", "call", "echo"):
+        for command in ("demo", "sim", "info", "handlers", "call", "echo", "identity"):
             self.assertRegex(out, rf"(?m)^ +{command} ")
         self.assertNotIn("demo-worker", out)
 

@@ -179,18 +179,25 @@ Result<void> IdentityStore::rotate(const PrivateKey& key, const std::vector<Cert
   }
   const auto lock = files_.try_lock(path(identity_store_detail::lock_file));
   if (!lock.has_value()) return lock.error();
-  if (const auto old = load_certificate(); !old.has_value()) return old.error();
+  const auto old = load_certificate();
+  if (!old.has_value()) return old.error();
+  // What rotations left that crashed; first, so that it does not add up when more of them crash.
+  auto collected = remove_keys_but(identity_store_detail::key_file(old->front().node_id(), ""));
+  if (!collected.has_value()) return collected;
   if (auto written = write_key(key, passphrase); !written.has_value()) return written;
   auto replaced = files_.write_atomic(path(identity_store_detail::certificate_file),
                                       as_bytes(identity_store_detail::pem_of(chain)));
   if (!replaced.has_value()) return replaced;
-  const std::string kept = identity_store_detail::key_file(
+  return remove_keys_but(identity_store_detail::key_file(
       key.public_key().node_id(), passphrase.has_value() ? identity_store_detail::sealed_suffix
-                                                         : identity_store_detail::plain_suffix);
+                                                         : identity_store_detail::plain_suffix));
+}
+
+Result<void> IdentityStore::remove_keys_but(std::string_view prefix) {
   const auto names = key_files();
   if (!names.has_value()) return names.error();
   for (const std::string& name : *names) {
-    if (name == kept) continue;
+    if (name.starts_with(prefix)) continue;
     if (auto removed = files_.remove(path(name)); !removed.has_value()) return removed;
   }
   return {};
@@ -259,6 +266,15 @@ Result<std::vector<RevocationList>> IdentityStore::load_revocations() const {
   }
   if (!text.has_value()) return text.error();
   return read_revocation_lists(*text);
+}
+
+Result<bool> IdentityStore::key_is_sealed() const {
+  const auto names = key_files();
+  if (!names.has_value()) return names.error();
+  if (names->empty()) return make_error(velo::Errc::not_found, folder_ + " has no key");
+  return std::ranges::none_of(*names, [](const std::string& name) {
+    return name.ends_with(identity_store_detail::plain_suffix);
+  });
 }
 
 Result<Credentials> IdentityStore::load(std::optional<std::string_view> passphrase) const {

@@ -42,7 +42,9 @@ class IdentityStoreTest : public ::testing::Test {
 };
 
 TEST_F(IdentityStoreTest, GivesBackWhatWasStored) {
+  EXPECT_TRUE(fails(store.key_is_sealed(), velo::Errc::not_found));
   make();
+  EXPECT_FALSE(store.key_is_sealed().value());
   const auto loaded = store.load(std::nullopt);
   ASSERT_TRUE(loaded.has_value()) << loaded.error().to_string();
   EXPECT_EQ(loaded->key.public_key(), first.key.public_key());
@@ -59,6 +61,7 @@ TEST_F(IdentityStoreTest, SealsTheKeyWithAPassphrase) {
     EXPECT_EQ(contents.find("PRIVATE KEY"), std::string::npos) << name;
     EXPECT_EQ(contents.find(first.key.to_der().slice(16).to_string()), std::string::npos) << name;
   }
+  EXPECT_TRUE(store.key_is_sealed().value());
   EXPECT_TRUE(store.load("secret").has_value());
   EXPECT_TRUE(fails(store.load("other"), Errc::wrong_secret));
   EXPECT_TRUE(fails(store.load(std::nullopt), Errc::wrong_secret));

@@ -44,6 +44,8 @@ class IdentityStore {
   Result<std::vector<Certificate>> load_certificate() const;
   Result<std::vector<Certificate>> load_trust() const;
   Result<std::vector<RevocationList>> load_revocations() const;
+  /// Whether opening the key takes a passphrase.
+  Result<bool> key_is_sealed() const;
 
   /// All of it, checked for consistency: Errc::malformed, unsafe_permissions, wrong_secret,
   /// velo::Errc::not_found, Errc::bad_signature for a list of a stranger.
@@ -52,6 +54,7 @@ class IdentityStore {
  private:
   std::string path(std::string_view name) const;
   Result<std::vector<std::string>> key_files() const;
+  Result<void> remove_keys_but(std::string_view prefix);
   Result<void> write_key(const PrivateKey& key, std::optional<std::string_view> passphrase);
   Result<PrivateKey> read_key(const NodeId& node, std::optional<std::string_view> passphrase) const;
   Result<std::string> read_text(std::string_view name) const;
