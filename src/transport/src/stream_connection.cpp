@@ -23,7 +23,7 @@ constexpr std::uint32_t burst_frames_min = 16;
 constexpr int last_turns_max = 16;
 
 static Error lost(const std::string& remote, int system_error) {
-  // What was received cannot be what anybody sent: shared memory in disorder.
+  // What was received cannot be what anybody sent: shared memory in disorder, a changed record.
   if (system_error == EBADMSG) {
     return make_error(Errc::malformed_frame, remote + " broke the stream");
   }

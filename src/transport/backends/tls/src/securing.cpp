@@ -17,6 +17,8 @@
 namespace velo::transport::tls {
 namespace securing_detail {
 
+constexpr int drained_reads_max = 16;
+
 static StreamRefusal refusal(GateRefusal reason, Errc code, std::string why) {
   return {reason, make_error(code, std::move(why))};
 }
@@ -164,11 +166,20 @@ void TlsSecuring::succeed() {
   done(SecuredStream{std::move(stream), std::move(security)});
 }
 
+void TlsSecuring::drain() noexcept {
+  std::array<std::byte, 4096> buffer;
+  for (int i = 0; i < securing_detail::drained_reads_max; ++i) {
+    const IoResult result = raw_->stream().try_read(buffer);
+    if (result.status != IoResult::Status::ok || result.bytes < buffer.size()) return;
+  }
+}
+
 void TlsSecuring::fail(StreamRefusal refusal) {
   stop_timer();
   handshake_.reset();
   charge_ = Charge();
   raw_->tell(nullptr);
+  drain();
   raw_->stream().close();
   SecuredHandler done = std::exchange(done_, nullptr);
   // It may destroy this.

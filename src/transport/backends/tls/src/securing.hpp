@@ -62,6 +62,9 @@ class TlsSecuring final : public Securing, private StreamEvents {
   bool flush() noexcept;
   void succeed();
   void fail(StreamRefusal refusal);
+  /// Takes what has come and nobody wants: a stream that is closed over it is reset, and what was
+  /// said last is lost with it.
+  void drain() noexcept;
   void stop_timer() noexcept;
   Shard& shard() noexcept { return shard_; }
 

@@ -3,7 +3,7 @@
 
 #include <velo/transport/backends/tls.hpp>
 
-#include "tls_testing.hpp"
+#include "testing/tls_testing.hpp"
 
 #include <velo/runtime/real_world.hpp>
 #include <velo/sim/simulation.hpp>
