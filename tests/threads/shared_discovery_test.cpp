@@ -4,6 +4,7 @@
 #include "crew.hpp"
 
 #include <velo/crypto/key.hpp>
+#include <velo/discovery/backends/etcd.hpp>
 #include <velo/discovery/backends/filesystem.hpp>
 #include <velo/discovery/backends/filesystem/entry.hpp>
 #include <velo/discovery/backends/multicast.hpp>
@@ -14,6 +15,7 @@
 #include <velo/discovery/error.hpp>
 #include <velo/discovery/peer_feed.hpp>
 #include <velo/discovery/services.hpp>
+#include <velo/discovery/testing/fake_etcd.hpp>
 #include <velo/runtime/real_world.hpp>
 
 #include <gtest/gtest.h>
@@ -131,6 +133,34 @@ TEST_F(SharedDiscovery, Filesystem) {
     ASSERT_FALSE(cut);
     EXPECT_TRUE(cut.error().is(discovery::Errc::malformed_entry)) << cut.error().to_string();
   });
+}
+
+TEST_F(SharedDiscovery, Etcd) {
+  std::unique_ptr<discovery::testing::FakeEtcd> server;
+  std::atomic<bool> there{false};
+  post(world_->shard(0), [&] {
+    server = std::make_unique<discovery::testing::FakeEtcd>(
+        *world_, Endpoint::tcp("127.0.0.1", 0),
+        std::make_shared<discovery::testing::FakeEtcdStore>());
+    there = true;
+    there.notify_all();
+  });
+  there.wait(false);
+  discovery::EtcdOptions options;
+  options.endpoints = {server->local()};
+  auto shared = discovery::EtcdDiscovery::create(*world_, "threads", options);
+  ASSERT_TRUE(shared) << shared.error().to_string();
+  share(**shared, 5);
+  in_eight_threads([&](int thread) {
+    const InstanceId id = peers_.at(static_cast<std::size_t>(thread)).instance_id;
+    const auto registered = (*shared)->register_service({"sum", id, {}}).get();
+    ASSERT_TRUE(registered) << registered.error().to_string();
+    EXPECT_FALSE((*shared)->instances("sum").get()->empty());
+    EXPECT_TRUE(discovery::parse_etcd_endpoint("http://127.0.0.1:1").has_value());
+  });
+  shared->reset();
+  world_->stop();
+  server.reset();
 }
 
 TEST_F(SharedDiscovery, DirectoryOfTwo) {

@@ -44,6 +44,7 @@ static const std::map<std::string, std::string> table = {
     {"velo/crypto/identity_store.hpp", "SharedCrypto.AnIdentityIsRotatedWhileItIsRead"},
     {"velo/crypto/key.hpp", "SharedCrypto.OneKeyAndOneTrustStoreServeEverybody"},
     {"velo/crypto/trust.hpp", "SharedCrypto.OneKeyAndOneTrustStoreServeEverybody"},
+    {"velo/discovery/backends/etcd.hpp", "SharedDiscovery.Etcd"},
     {"velo/discovery/backends/filesystem.hpp", "SharedDiscovery.Filesystem"},
     {"velo/discovery/backends/filesystem/entry.hpp", "SharedDiscovery.Filesystem"},
     {"velo/discovery/backends/multicast.hpp", "SharedDiscovery.Multicast"},

@@ -44,6 +44,11 @@ Result<void> Channel::submit(Call call) {
   return {};
 }
 
+void Channel::fail_soon(Done done, Error error) {
+  failing_.emplace_back(std::move(done), std::move(error));
+  arm();
+}
+
 std::deque<Channel::Call>* Channel::next_queue() {
   for (std::deque<Call>* queue : {&urgent_, &waiting_}) {
     while (!queue->empty() && queue->front().wanted && !queue->front().wanted()) {
@@ -137,6 +142,7 @@ void Channel::finish_active(Result<Answer> answer) {
 }
 
 void Channel::expire() {
+  for (auto& [done, error] : std::exchange(failing_, {})) done(std::move(error));
   const TimePoint now = shard_.now();
   for (std::deque<Call>* queue : {&urgent_, &waiting_}) {
     while (!queue->empty() && queue->front().deadline <= now) {
@@ -149,8 +155,9 @@ void Channel::expire() {
 
 void Channel::arm() {
   TimePoint wake = TimePoint::never();
-  if (active_) wake = attempt_ends_;
-  if (pausing_) wake = pause_ends_;
+  if (!failing_.empty()) wake = shard_.now();
+  if (active_) wake = std::min(wake, attempt_ends_);
+  if (pausing_) wake = std::min(wake, pause_ends_);
   if (!urgent_.empty()) wake = std::min(wake, urgent_.front().deadline);
   if (!waiting_.empty()) wake = std::min(wake, waiting_.front().deadline);
   if (wake == TimePoint::never()) return timer_.cancel();

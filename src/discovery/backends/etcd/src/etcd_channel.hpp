@@ -15,6 +15,8 @@
 #include <memory>
 #include <optional>
 #include <string>
+#include <utility>
+#include <vector>
 
 #include "etcd_wire.hpp"
 #include "http_exchange.hpp"
@@ -64,6 +66,8 @@ class Channel final : HttpExchange::Owner {
   Result<void> submit(Call call);
   /// With the usual deadline.
   Result<void> submit(const char* path, std::string body, Done done);
+  /// Calls `done` with the error, not inside this.
+  void fail_soon(Done done, Error error);
   std::size_t pending() const noexcept {
     return waiting_.size() + urgent_.size() + (active_ ? 1U : 0U);
   }
@@ -91,6 +95,7 @@ class Channel final : HttpExchange::Owner {
   const EtcdOptions& options_;
   std::deque<Call> urgent_;
   std::deque<Call> waiting_;
+  std::vector<std::pair<Done, Error>> failing_;
   std::optional<Call> active_;
   TimePoint attempt_ends_;
   bool pausing_ = false;

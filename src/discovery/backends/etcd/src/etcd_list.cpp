@@ -41,8 +41,8 @@ void Job::ask(const std::shared_ptr<Job>& job) {
   call.wanted = job->wanted;
   call.done = [job](Result<Answer> answer) { answered(job, std::move(answer)); };
   if (Result<void> submitted = job->channel.submit(std::move(call)); !submitted) {
-    // Not inside list_keys(): its caller is not ready for an answer yet.
-    post(job->channel.shard(), [job, error = std::move(submitted).error()] { job->fail(error); });
+    job->channel.fail_soon([job](const Result<Answer>& refused) { job->fail(refused.error()); },
+                           std::move(submitted).error());
   }
 }
 

@@ -1,9 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
-// The gateway's requests and answers as described structs.
+// The gateway's answers as described structs.
 
 #include "etcd_wire.hpp"
 
-#include <velo/codec/base64.hpp>
 #include <velo/codec/describe.hpp>
 #include <velo/codec/json.hpp>
 #include <velo/codec/json_value.hpp>
@@ -93,8 +92,6 @@ VELO_DESCRIBE_DEFAULTS(WatchRecord, header, created, canceled, fragment, compact
                        cancel_reason, events);
 VELO_DESCRIBE_DEFAULTS(WatchLine, result, error);
 
-static std::string base64(std::string_view text) { return codec::to_base64(as_bytes(text)); }
-
 template <class T>
 static Result<T> read(std::string_view text) {
   Result<T> record = from_json<T>(text);
@@ -150,56 +147,6 @@ struct Codec<discovery::etcd::etcd_wire_detail::Entries<T>> {
 }  // namespace velo::codec
 
 namespace velo::discovery::etcd {
-
-// ---- requests ----
-
-std::string range_request(std::string_view from, std::string_view end, std::size_t limit,
-                          std::int64_t revision) {
-  using etcd_wire_detail::base64;
-  std::string text = fmt::format(R"({{"key":"{}")", base64(from));
-  if (!end.empty()) text += fmt::format(R"(,"range_end":"{}","limit":"{}")", base64(end), limit);
-  if (revision != 0) text += fmt::format(R"(,"revision":"{}")", revision);
-  return text + '}';
-}
-
-std::string newest_request(std::string_view from, std::string_view end) {
-  using etcd_wire_detail::base64;
-  return fmt::format(R"({{"key":"{}","range_end":"{}","limit":"1","keys_only":true,)"
-                     R"("sort_order":"DESCEND","sort_target":"MOD"}})",
-                     base64(from), base64(end));
-}
-
-std::string txn_request(std::span<const Change> changes, std::int64_t lease) {
-  using etcd_wire_detail::base64;
-  std::string text = R"({"success":[)";
-  for (const Change& change : changes) {
-    if (text.back() != '[') text += ',';
-    if (change.value) {
-      text += fmt::format(R"({{"request_put":{{"key":"{}","value":"{}","lease":"{}"}}}})",
-                          base64(change.key), base64(*change.value), lease);
-    } else {
-      text += fmt::format(R"({{"request_delete_range":{{"key":"{}"}}}})", base64(change.key));
-    }
-  }
-  return text + "]}";
-}
-
-std::string grant_request(std::int64_t ttl_seconds) {
-  return fmt::format(R"({{"TTL":"{}"}})", ttl_seconds);
-}
-
-std::string lease_request(std::int64_t lease) {
-  return fmt::format(R"({{"ID":"{}","keys":true}})", lease);
-}
-
-std::string watch_request(std::string_view from, std::string_view end, std::int64_t revision) {
-  using etcd_wire_detail::base64;
-  return fmt::format(R"({{"create_request":{{"key":"{}","range_end":"{}","start_revision":"{}",)"
-                     R"("progress_notify":true,"fragment":true}}}})",
-                     base64(from), base64(end), revision);
-}
-
-// ---- answers ----
 
 Result<RangeReply> read_range(std::string_view text) {
   using namespace etcd_wire_detail;  // NOLINT(google-build-using-namespace)
@@ -291,12 +238,6 @@ Error to_error(const Refusal& refusal) {
     default: break;
   }
   return velo::make_error(code, "etcd: " + refusal.message);
-}
-
-std::string prefix_end(std::string_view prefix) {
-  std::string end(prefix);
-  ++end.back();
-  return end;
 }
 
 // ---- lines ----

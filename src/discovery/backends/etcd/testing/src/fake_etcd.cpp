@@ -362,6 +362,7 @@ FakeEtcd::~FakeEtcd() {
   for (const auto& connection : state_->connections) connection->end();
 }
 
+Endpoint FakeEtcd::local() const { return state_->listener->local(); }
 void FakeEtcd::publish() { state_->publish(); }
 void FakeEtcd::mute_watches(bool muted) { state_->muted = muted; }
 void FakeEtcd::refuse_all(unsigned status) { state_->refusal = status; }

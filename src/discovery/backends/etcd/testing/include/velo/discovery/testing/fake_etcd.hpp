@@ -59,6 +59,8 @@ class FakeEtcd {
   FakeEtcd(const FakeEtcd&) = delete;
   ~FakeEtcd();
 
+  /// With the port that was chosen.
+  Endpoint local() const;
   /// Tells watches what was changed in the store directly.
   void publish();
   /// Watches stay silent from now on, as those of a member without its cluster may.
