@@ -152,7 +152,9 @@ TEST_P(PathsOfSeeds, AHundredChangesUnderLoadLoseRepeatAndReorderNothing) {
   Paths paths(GetParam(), std::move(options));
   for (int i = 0; i < 100; ++i) {
     const std::string wanted = i % 2 == 0 ? "far" : "near";
-    if (i == 0) ASSERT_TRUE(paths.load_until([&] { return paths.chosen() == "near"; }));
+    if (i == 0) {
+      ASSERT_TRUE(paths.load_until([&] { return paths.chosen() == "near"; }));
+    }
     ASSERT_TRUE(paths.client().prefer_path(paths.cluster->id(1), wanted));
     ASSERT_TRUE(paths.load_until([&] { return paths.chosen() == wanted; })) << "change " << i;
   }

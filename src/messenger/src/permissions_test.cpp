@@ -165,6 +165,19 @@ TEST_F(Guarded, BooksAreToldWhereARuleOpensThem) {
   EXPECT_EQ(outcome(cluster->wait((*cluster)[0].books_of(cluster->id(1)))), "ok");
 }
 
+TEST_F(Guarded, BooksAreNotToldToAStranger) {
+  start(AccessPolicy());
+  RawPeer raw(*cluster);
+  RawEnd& end = raw.dial((*cluster)[1]);
+  const auto ask = [&](std::uint64_t id) {
+    end.send(transport::FrameType::message,
+             request_header(protocol::ResponseType::unary, raw.id(id), "_books"));
+    return raw.next(end).response().outcome;
+  };
+  EXPECT_EQ(ask(1), static_cast<std::uint8_t>(Errc::permission_denied));
+  EXPECT_EQ(received().requests, 0u) << "velo's own are counted nowhere";
+}
+
 TEST(Rules, ThatMakeNoSenseFailTheBuild) {
   Cluster cluster(1);
   auto builder = Messenger::builder(cluster[0].world());

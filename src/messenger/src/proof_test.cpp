@@ -255,6 +255,41 @@ TEST_F(Impostor, WhoHasProvenAnIdSpeaksForNobodyElse) {
   EXPECT_EQ((*cluster)[0].books().received.requests, 0u);
 }
 
+TEST_F(Impostor, AnswersToRequestsInTheNameOfAnotherDoNotGoToIt) {
+  EXPECT_EQ(call(1, 0), "ok");
+  const auto dialled = (*cluster)[1].drain_state().connections;
+  RawEnd& end = raw->dial((*cluster)[0]);
+  for (std::uint64_t i = 0; i < 10; ++i) {
+    end.send(transport::FrameType::message,
+             request_header(protocol::ResponseType::unary, MessageId(cluster->id(1).worker_id(), i),
+                            "echo"),
+             as_bytes("x"));
+    EXPECT_EQ(raw->next(end).response().outcome, 0);
+  }
+  EXPECT_EQ((*cluster)[1].drain_state().connections, dialled);
+}
+
+TEST_F(Impostor, AProofOfTheWrongLengthIsNoGreetingAndHoldsNoMemory) {
+  const auto used = (*cluster)[0].memory().used;
+  for (const std::size_t digits : {std::size_t{0}, std::size_t{63}, std::size_t{129},
+                                   std::size_t{60'000}, std::size_t{1'000'000}}) {
+    RawEnd& end = raw->dial((*cluster)[0]);
+    const std::string hex(digits, 'a');
+    const std::string id = as(9).instance_id.to_string();
+    const std::string json =
+        R"({"peer_info":{"instance_id":")" + id +
+        R"(","worker_address":[128]},"velo":{"v":1,"inc":"00000000000000ab",)" +
+        R"("bind":{"key":")" + hex + R"(","sig":")" + hex + R"("}}})";
+    end.send(transport::FrameType::message,
+             request_header(protocol::ResponseType::unary,
+                            MessageId(as(9).instance_id.worker_id(), 0), "_hello"),
+             as_bytes(json));
+    EXPECT_EQ(raw->next(end).response().outcome, 7) << digits;
+    EXPECT_LE((*cluster)[0].memory().used, used + (std::size_t{1} << 20));
+  }
+  EXPECT_EQ((*cluster)[0].peers().size(), 1u);
+}
+
 TEST_F(Impostor, TheAddressInARefusedGreetingIsNotBelieved) {
   EXPECT_EQ(call(1, 0), "ok");
   const auto before = (*cluster)[0].peers();

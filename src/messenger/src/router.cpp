@@ -371,8 +371,10 @@ void Impl::on_cancelled(MessageId id, std::uint64_t link_serial, Pattern pattern
 void Impl::reply_by_dialling(WorkerId worker, Link& arrived_on, transport::FrameType type,
                              ByteSpan header, const Bytes& payload) {
   const auto peer = find_peer(worker);
-  if (!peer) {
-    // No address of the requester is known; its own connection is the one hope.
+  const auto known = peer ? instance_of(worker) : std::nullopt;
+  if (!peer || (known && must_be_proven(*known))) {
+    // No address of the requester is known, and its own connection is the one hope; or the request
+    // is in the name of a peer that reads replies where its requests went, and is not from there.
     (void)send_reply_on(arrived_on, type, header, payload);
     return;
   }

@@ -195,6 +195,8 @@ class [[nodiscard]] Send {
     return *this;
   }
 
+  /// Sends of one thread to one handler of a peer arrive in the order of their sending; those to
+  /// different handlers, too, but over QUIC, where none waits for the others.
   /// Fire completes when written to the operating system, sync when the handler ended, unary with
   /// its reply. The Op's drop cancels, except for fire, which it only forgets.
   Op<R> send() { return {messenger::start(spec_), &messenger::decode_reply<R>}; }
