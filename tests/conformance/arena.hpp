@@ -6,6 +6,7 @@
 
 #include <velo/messenger/messenger.hpp>
 #include <velo/transport/backends/inproc.hpp>
+#include <velo/transport/backends/shm.hpp>
 #include <velo/transport/backends/tcp.hpp>
 #include <velo/transport/backends/tls.hpp>
 #include <velo/transport/backends/uds.hpp>
@@ -30,7 +31,7 @@ namespace velo::messenger_conformance_test {
 
 using namespace std::chrono_literals;  // NOLINT(google-build-using-namespace)
 
-enum class Kind : std::uint8_t { tcp, tls, uds, inproc };
+enum class Kind : std::uint8_t { tcp, tls, uds, inproc, shm };
 enum class Where : std::uint8_t { real, sim };
 
 /// What the dials of one messenger came to.
@@ -170,8 +171,14 @@ class Arena : public testing::TestWithParam<std::tuple<Kind, Where>> {
       if (side == 0) options.bind = Endpoint::tcp("127.0.0.1", port_);
       return transport::make_tls(std::move(options));
     }
+    const std::string path = uds_path_ + (side == 0 ? "-server" : "-client");
+    if (kind() == Kind::shm) {
+      transport::ShmOptions options;
+      options.path = path;
+      return transport::make_shm(std::move(options));
+    }
     transport::UdsOptions options;
-    options.path = uds_path_ + (side == 0 ? "-server" : "-client");
+    options.path = path;
     return transport::make_uds(std::move(options));
   }
 

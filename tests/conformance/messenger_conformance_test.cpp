@@ -234,7 +234,7 @@ TEST_P(MessengerConformance, ADrainLetsWhatRunsFinishAndRefusesTheRest) {
 }
 
 static std::string name_of(const testing::TestParamInfo<std::tuple<Kind, Where>>& param) {
-  constexpr const char* names[] = {"Tcp", "Tls", "Uds", "Inproc"};
+  constexpr const char* names[] = {"Tcp", "Tls", "Uds", "Inproc", "Shm"};
   const bool real = std::get<1>(param.param) == Where::real;
   return names[static_cast<std::size_t>(std::get<0>(param.param))] +
          std::string(real ? "Real" : "Sim");
@@ -242,7 +242,7 @@ static std::string name_of(const testing::TestParamInfo<std::tuple<Kind, Where>>
 
 INSTANTIATE_TEST_SUITE_P(Transports, MessengerConformance,
                          testing::Combine(testing::Values(Kind::tcp, Kind::tls, Kind::uds,
-                                                          Kind::inproc),
+                                                          Kind::inproc, Kind::shm),
                                           testing::Values(Where::real, Where::sim)),
                          name_of);
 

@@ -6,6 +6,7 @@
 
 #include <velo/runtime/real_world.hpp>
 #include <velo/transport/backends/inproc.hpp>
+#include <velo/transport/backends/shm.hpp>
 #include <velo/transport/backends/tcp.hpp>
 #include <velo/transport/backends/tls.hpp>
 #include <velo/transport/backends/uds.hpp>
@@ -26,11 +27,12 @@
 namespace velo::threads_test {
 namespace shared_transport_test {
 
-enum class Kind : std::uint8_t { tcp, tls, uds, inproc };
+enum class Kind : std::uint8_t { tcp, tls, uds, inproc, shm };
 
 static std::string name_of(const testing::TestParamInfo<Kind>& kind) {
   if (kind.param == Kind::tcp) return "Tcp";
   if (kind.param == Kind::tls) return "Tls";
+  if (kind.param == Kind::shm) return "Shm";
   return kind.param == Kind::uds ? "Uds" : "Inproc";
 }
 
@@ -88,8 +90,14 @@ class SharedTransport : public testing::TestWithParam<Kind>, private transport::
       options.credentials = transport::conformance::test_credentials(made_++ == 0 ? 1 : 2);
       return transport::make_tls(std::move(options));
     }
+    const std::string path = "@velo-shared-" + std::to_string(server_world_->random().next());
+    if (GetParam() == Kind::shm) {
+      transport::ShmOptions options;
+      options.path = path;
+      return transport::make_shm(std::move(options));
+    }
     transport::UdsOptions options;
-    options.path = "@velo-shared-" + std::to_string(server_world_->random().next());
+    options.path = path;
     return transport::make_uds(std::move(options));
   }
 
@@ -220,6 +228,7 @@ TEST(SharedGate, CountsEverybody) {
 }
 
 INSTANTIATE_TEST_SUITE_P(Connections, SharedTransport,
-                         testing::Values(Kind::tcp, Kind::tls, Kind::uds, Kind::inproc), name_of);
+                         testing::Values(Kind::tcp, Kind::tls, Kind::uds, Kind::inproc, Kind::shm),
+                         name_of);
 
 }  // namespace velo::threads_test

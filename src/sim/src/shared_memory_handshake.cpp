@@ -242,7 +242,7 @@ std::unique_ptr<Connecting> connect_link(NodeImpl& node, Shard& shard, const End
 
 std::string NetworkImpl::unix_socket_identity(const std::string& path) {
   const Machine& machine = node_.machine();
-  if (!machine.unix_listeners.contains(path)) return {};
+  if (!path.starts_with('@') && !machine.unix_listeners.contains(path)) return {};
   return "sim-" + machine.host;
 }
 

@@ -36,13 +36,21 @@ static SharedMemoryHandler over_links(StreamHandler handler) {
 class ShmTransport final : public StreamTransport {
  public:
   explicit ShmTransport(ShmOptions options)
-      : StreamTransport("shm"), options_(std::move(options)) {}
+      : StreamTransport("shm", options.gate), options_(std::move(options)) {}
 
  private:
   Result<std::optional<Listening>> listening(World& world, const InstanceId& self) override;
   Result<Bytes> advertise(World& world, const Endpoint& local) override;
   Result<Endpoint> choose(World& world, ByteSpan entry) const override;
-  ConnectOptions connect_options() const override { return {}; }
+  Reach assess(ByteSpan entry) const override {
+    if (!check_entry(entry)) return {};
+    return {Locality::shared_memory, true, std::chrono::microseconds(5)};
+  }
+  ConnectOptions connect_options() const override {
+    ConnectOptions connect;
+    connect.timeout = options_.connect_timeout;
+    return connect;
+  }
   Result<std::shared_ptr<const StreamGuard>> guard(const TransportContext& /*context*/) override {
     // Who may be at the other end was judged before there was any memory to share.
     return make_user_guard({}, true);

@@ -11,9 +11,12 @@
 #include <gtest/gtest.h>
 
 #include <sys/stat.h>
+#include <unistd.h>
 
+#include <atomic>
 #include <filesystem>
 #include <memory>
+#include <optional>
 #include <string>
 #include <utility>
 
@@ -182,6 +185,62 @@ TEST_F(ShmTest, RefusesPathsAndRingsThatCannotBe) {
     ASSERT_TRUE(error_) << ring;
     EXPECT_TRUE(error_->is(velo::Errc::invalid_argument)) << error_->to_string();
   }
+}
+
+/// Accepts, and looks at who is there.
+struct Look final : AcceptHandler, ConnectionEvents {
+  void on_accepted(ConnectionPtr connection) override {
+    seen = connection->security();
+    key = connection->transport_key();
+    // Dropped: that is seen by the other end as a loss.
+  }
+  void on_frame(Connection&, const InFrame&) override {}
+  void on_written(Connection&) noexcept override {}
+  void on_closed(Connection&, const Error&) override { closed = true; }
+  std::optional<ConnectionSecurity> seen;
+  std::string key;
+  std::atomic<bool> closed{false};
+};
+
+TEST_F(ShmTest, BothEndsKnowThatItIsPrivateOnThisHostAndWhoseProcessItIs) {
+  runtime::RuntimeOptions runtime;
+  runtime.external_first_shard = true;
+  const auto world = std::move(runtime::RealWorld::create(runtime)).value();
+  Look look;
+  ShmOptions options;
+  options.path = folder_.path() + "/node.shm";
+  const auto transport = make_shm(options);
+  ASSERT_TRUE(transport->start(TransportContext(*world, InstanceId::random(world->random()), look,
+                                                std::make_shared<MemoryBudget>())));
+  ConnectionPtr mine;
+  const auto dial = transport->connect(world->shard(0), transport->address_entry(),
+                                       [&](Result<ConnectionPtr> connection) {
+                                         ASSERT_TRUE(connection);
+                                         mine = std::move(*connection);
+                                         mine->start(look);
+                                       });
+  while (!look.closed) world->run_once(std::chrono::milliseconds(100));
+  ASSERT_TRUE(look.seen.has_value());
+  EXPECT_EQ(look.key, "shm");
+  for (const ConnectionSecurity& security : {*look.seen, mine->security()}) {
+    EXPECT_TRUE(security.is_private);
+    EXPECT_TRUE(security.same_host);
+    EXPECT_FALSE(security.authenticated());
+    ASSERT_TRUE(security.user.has_value());
+    EXPECT_EQ(security.user->user, ::geteuid());
+    EXPECT_EQ(security.user->process, ::getpid());
+  }
+  const Reach reach = transport->assess(transport->address_entry());
+  EXPECT_EQ(reach.locality, Locality::shared_memory);
+  EXPECT_TRUE(reach.is_private);
+  EXPECT_EQ(transport->assess(as_bytes("shm://elsewhere/x")), Reach());
+  mine = ConnectionPtr();
+  bool stopped = false;
+  post(world->shard(0), [&] {
+    transport->stop();
+    stopped = true;
+  });
+  while (!stopped) world->run_once(std::chrono::milliseconds(100));
 }
 
 }  // namespace velo::transport

@@ -56,7 +56,7 @@ constexpr Duration handshake_time_max = std::chrono::seconds(5);
 
 /// One direction of a connection over shared memory. Policy: who writes waits for room; a longer
 /// frame passes in parts.
-constexpr std::size_t shm_ring_bytes_default = std::size_t{256} << 10;
+constexpr std::size_t shm_ring_bytes_default = std::size_t{1} << 20;
 /// The shortest ring. Policy: with less, a transport does not start, and a region that a peer
 /// offers is refused.
 constexpr std::size_t shm_ring_bytes_min = std::size_t{4} << 10;

@@ -38,6 +38,9 @@ struct ShmOptions {
   Duration connect_timeout = std::chrono::seconds(5);
   /// Of those that connect here, until they have shown their memory.
   Duration handshake_timeout = std::chrono::seconds(2);
+  /// How many connections are accepted; what the gate has for handshakes and sources does not
+  /// matter.
+  GateOptions gate;
 
   ShmOptions() = default;
 };
