@@ -97,7 +97,10 @@ static void play(Input input) {
         static_cast<void>(writer.publish());
         break;
       }
-      case 5: static_cast<void>(reader.must_wake_writer()); break;
+      case 5:
+        reader.settle();
+        static_cast<void>(reader.must_wake_writer());
+        break;
       case 6:
         if (reader.fall_asleep()) reader.stay_awake();
         break;

@@ -104,12 +104,12 @@ std::int64_t now_ns() noexcept {
       .count();
 }
 
-void pin_to_one_processor() {
+void pin_to_one_processor(std::size_t index) {
   cpu_set_t allowed;
   CPU_ZERO(&allowed);
   if (::sched_getaffinity(0, sizeof allowed, &allowed) != 0) return;
   for (std::size_t i = 0; i < CPU_SETSIZE; ++i) {
-    if (!CPU_ISSET(i, &allowed)) continue;
+    if (!CPU_ISSET(i, &allowed) || index-- > 0) continue;
     cpu_set_t one;
     CPU_ZERO(&one);
     CPU_SET(i, &one);
@@ -139,10 +139,13 @@ std::string start_server(const Spec& spec, std::function<void(int ready)> serve)
       ::prctl(PR_SET_PDEATHSIG, SIGKILL);
       if (::getppid() != parent) ::_exit(0);
       ::close(ends[0]);
+      if (spec.spin) pin_to_one_processor(1);
       serve(ends[1]);
       ::_exit(0);
     }
     ::close(ends[1]);
+    // Two that spin on one processor would wait for each other's time to be over.
+    if (spec.spin) pin_to_one_processor(0);
   } else {
     std::thread([serve = std::move(serve), ready = ends[1]] { serve(ready); }).detach();
   }

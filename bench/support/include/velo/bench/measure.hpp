@@ -44,8 +44,10 @@ struct Spec {
   double warm_up_seconds = 0.1;
   bool one_core = true;       ///< both ends on one processor; else wherever the scheduler puts them
   bool two_processes = true;  ///< else the server is a thread, or a World, of the client's process
-  bool spin = false;          ///< shm only: who waits looks again and again, without sleeping
-  bool spawn = false;         ///< ours only: the handler runs on the worker pool
+  /// Shm only: who waits looks again and again, without sleeping; each end on a processor of its
+  /// own.
+  bool spin = false;
+  bool spawn = false;           ///< ours only: the handler runs on the worker pool
   Rung rung = Rung::messenger;  ///< ours only
 
   Spec() = default;
@@ -83,8 +85,8 @@ Measurement run_inproc_floor(const Spec& spec);
 Measurement run_inproc_ours(const Spec& spec);
 
 std::int64_t now_ns() noexcept;
-/// The first that this process may use.
-void pin_to_one_processor();
+/// The first that this process may use, or another; none if there are not as many.
+void pin_to_one_processor(std::size_t index = 0);
 /// Starts a server that lives until this process ends: a process, or without `two_processes` a
 /// thread. `serve` gets a descriptor to write one line to when it can be reached, and does not
 /// return. Returns that line.

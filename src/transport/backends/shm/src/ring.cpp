@@ -119,9 +119,12 @@ std::size_t RingReader::take(std::span<std::byte> into) noexcept {
   return taken;
 }
 
-bool RingReader::must_wake_writer() noexcept {
-  // Stored again: this time in one order with the flag.
+void RingReader::settle() noexcept {
+  // Stored again: this time in one order with the writer's mark.
   position(memory_, ring_layout::read).store(read_, std::memory_order_seq_cst);
+}
+
+bool RingReader::must_wake_writer() noexcept {
   if (flag(memory_, ring_layout::writer_waits).load(std::memory_order_seq_cst) == 0) return false;
   const std::uint64_t written =
       position(memory_, ring_layout::written).load(std::memory_order_relaxed);
@@ -137,6 +140,7 @@ bool RingReader::has_come() const noexcept {
 
 bool RingReader::fall_asleep() noexcept {
   if (broken_) return true;
+  // Also orders what was taken before the look at the writer's mark that follows.
   flag(memory_, ring_layout::reader_sleeps).store(1, std::memory_order_seq_cst);
   if (position(memory_, ring_layout::written).load(std::memory_order_seq_cst) == read_) return true;
   stay_awake();

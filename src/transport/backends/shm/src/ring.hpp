@@ -80,8 +80,12 @@ class RingReader {
 
   /// Copies out what there is, as far as it fits.
   std::size_t take(std::span<std::byte> into) noexcept;
-  /// After take(): whether the writer waits and there is room enough to wake it.
+  /// Whether the writer waits and there is room enough to wake it. To be asked after take(), when
+  /// it may miss one that has begun to wait just then, and after settle() or fall_asleep(), when it
+  /// does not.
   bool must_wake_writer() noexcept;
+  /// Shows what was taken to a writer that is about to wait.
+  void settle() noexcept;
   /// Whether there is something to take, or the ring is broken in a way that was not seen yet.
   bool has_come() const noexcept;
   /// From now on the writer wakes this end. False if something has come meanwhile; then it does

@@ -213,7 +213,10 @@ TEST(Ring, TwoThreadsLoseNothingAndNoWake) {
     }
     got += count;
     if (count > 0 && reader.must_wake_writer()) ring_bell(writer_bell);
-    if (count == 0 && reader.fall_asleep()) reader_bell.wait(heard);
+    if (count > 0) continue;
+    const bool asleep = reader.fall_asleep();
+    if (reader.must_wake_writer()) ring_bell(writer_bell);
+    if (asleep) reader_bell.wait(heard);
   }
 }
 

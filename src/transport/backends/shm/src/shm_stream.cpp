@@ -73,7 +73,11 @@ IoResult ShmStream::try_read(std::span<std::byte> into) noexcept {
     broken_.store(true, std::memory_order_relaxed);
     return {IoResult::Status::error, 0, EBADMSG};
   }
-  if (count > 0 && reader_.must_wake_writer()) link_->ring();
+  if (count > 0) {
+    // Who falls asleep afterwards looks again then, at no cost.
+    if (is_polled_) reader_.settle();
+    if (reader_.must_wake_writer()) link_->ring();
+  }
   if (count < into.size() && (!is_last || count > 0)) drained();
   if (count > 0) return {IoResult::Status::ok, count, 0};
   return {is_last ? IoResult::Status::end : IoResult::Status::would_block, 0, 0};
@@ -85,7 +89,13 @@ void ShmStream::drained() noexcept {
   was_drained_ = true;
   // Within an event that is left for its end: until then nobody needs to ring.
   if (telling_ != nullptr) return;
-  if (is_over() || (!is_polled_ && !reader_.fall_asleep())) link_->wake();
+  if (is_over() || (!is_polled_ && !fall_asleep())) link_->wake();
+}
+
+bool ShmStream::fall_asleep() noexcept {
+  const bool is_asleep = reader_.fall_asleep();
+  if (reader_.must_wake_writer()) link_->ring();
+  return is_asleep;
 }
 
 IoResult ShmStream::try_write(std::span<const iovec> from) noexcept {
@@ -161,7 +171,7 @@ void ShmStream::tell_readable() {
     if (telling.is_over() || !was_drained_) return;
     // After the last bytes there is the end to be read.
     if (is_over()) continue;
-    if (is_polled_ || reader_.fall_asleep()) return;
+    if (is_polled_ || fall_asleep()) return;
   }
   link_->wake();
 }

@@ -46,12 +46,14 @@ class ShmStream final : public ByteStream, private SharedMemoryEvents, private P
   void on_hangup() override;
   bool has_come() const noexcept override { return reader_.has_come(); }
   void take() override;
-  bool before_sleep() noexcept override { return reader_.fall_asleep(); }
+  bool before_sleep() noexcept override { return fall_asleep(); }
   void after_sleep() noexcept override { reader_.stay_awake(); }
 
   bool is_over() const noexcept { return hung_up_.load(std::memory_order_relaxed); }
   void tell_readable();
   void drained() noexcept;
+  /// False if something has come meanwhile.
+  bool fall_asleep() noexcept;
 
   const std::unique_ptr<SharedMemoryLink> link_;
   std::atomic<bool> broken_{false};
