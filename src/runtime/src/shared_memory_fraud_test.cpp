@@ -6,7 +6,11 @@
 #include <gtest/gtest.h>
 #include <sys/timerfd.h>
 
+#include <array>
+#include <filesystem>
+#include <fstream>
 #include <functional>
+#include <sstream>
 #include <string>
 #include <vector>
 
@@ -208,6 +212,27 @@ TEST_F(SharedMemoryHandshake, AFloodOfSilentVisitorsHoldsNoMoreThanItsLimitAndKe
   visitors.clear();
   accepted_.clear();
   EXPECT_LE(open_descriptors(), before);
+}
+
+TEST(SharedMemoryGreeting, HasTheBytesOfItsPage) {
+  std::filesystem::path root = std::filesystem::path(__FILE__).parent_path();
+  while (root.has_relative_path() && !std::filesystem::exists(root / "docs/protocols/shm.md")) {
+    root = root.parent_path();
+  }
+  std::ifstream page(root / "docs/protocols/shm.md");
+  ASSERT_TRUE(page) << "the page is not found beside " << __FILE__;
+  std::string line;
+  while (std::getline(page, line) && !line.starts_with("    76 65 6c 6f")) {
+  }
+  std::istringstream bytes(line);
+  std::array<std::byte, greeting_bytes> greeting{};
+  for (std::byte& byte : greeting) {
+    unsigned value = 0;
+    ASSERT_TRUE(bytes >> std::hex >> value);
+    byte = static_cast<std::byte>(value);
+  }
+  EXPECT_EQ(decode_greeting(greeting), 2'101'248U);
+  EXPECT_EQ(encode_greeting(2'101'248), greeting);
 }
 
 }  // namespace shared_memory_fraud_test
