@@ -7,6 +7,7 @@
 #include <sys/timerfd.h>
 
 #include <array>
+#include <cstdlib>
 #include <filesystem>
 #include <fstream>
 #include <functional>
@@ -215,12 +216,12 @@ TEST_F(SharedMemoryHandshake, AFloodOfSilentVisitorsHoldsNoMoreThanItsLimitAndKe
 }
 
 TEST(SharedMemoryGreeting, HasTheBytesOfItsPage) {
-  std::filesystem::path root = std::filesystem::path(__FILE__).parent_path();
-  while (root.has_relative_path() && !std::filesystem::exists(root / "docs/protocols/shm.md")) {
-    root = root.parent_path();
-  }
+  const char* const tree = std::getenv("VELO_SOURCE_DIR");
+  const std::filesystem::path root =
+      tree != nullptr ? std::filesystem::path(tree)
+                      : std::filesystem::path(__FILE__).parent_path() / "../../..";
   std::ifstream page(root / "docs/protocols/shm.md");
-  ASSERT_TRUE(page) << "the page is not found beside " << __FILE__;
+  ASSERT_TRUE(page) << "no page below " << root;
   std::string line;
   while (std::getline(page, line) && !line.starts_with("    76 65 6c 6f")) {
   }

@@ -9,6 +9,7 @@
 #include <gtest/gtest.h>
 
 #include <algorithm>
+#include <cstdlib>
 #include <cstring>
 #include <filesystem>
 #include <fstream>
@@ -72,12 +73,12 @@ TEST(Ring, ARegionIsSplitIntoTheLongestRingsThatFit) {
 }
 
 TEST(Ring, IsLaidOutAsItsPageSays) {
-  std::filesystem::path root = std::filesystem::path(__FILE__);
-  while (root.has_relative_path() && !std::filesystem::exists(root / "docs/protocols/shm.md")) {
-    root = root.parent_path();
-  }
+  const char* const tree = std::getenv("VELO_SOURCE_DIR");
+  const std::filesystem::path root =
+      tree != nullptr ? std::filesystem::path(tree)
+                      : std::filesystem::path(__FILE__).parent_path() / "../../../../..";
   std::ifstream page(root / "docs/protocols/shm.md");
-  ASSERT_TRUE(page) << "the page is not found beside " << __FILE__;
+  ASSERT_TRUE(page) << "no page below " << root;
   std::map<std::string, std::size_t> offsets;
   std::string line;
   const std::regex row(R"(\| (\d+) \| (\w+) \| `([a-z_ ]+)` \|.*)");
