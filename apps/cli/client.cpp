@@ -16,8 +16,6 @@ int Client::join() {
     return fail(exit_usage, fmt::format("no directory '{}'", where_.directory),
                 "--discovery names the folder in which the peers announce themselves");
   }
-  auto discovery = make_discovery(where_);
-  if (!discovery) return fail("cannot use the discovery", discovery.error());
   VeloBuilder builder;
   if (auto ready = set_up(builder, setup_, {}, Listening::no); !ready) {
     return fail("cannot set up the node", ready.error());
@@ -25,8 +23,8 @@ int Client::join() {
   auto node = std::move(builder).build();
   if (!node) return fail("cannot start", node.error());
   node_ = std::move(*node);
-  auto found = (*discovery)(node_->world());
-  if (!found) return fail("cannot use the discovery folder", found.error());
+  auto found = open_discovery(node_->world(), where_);
+  if (!found) return fail("cannot use the discovery", found.error());
   found_at_ = std::move(*found);
   return exit_ok;
 }

@@ -102,9 +102,10 @@ static std::optional<Result<void>> drain(Velo& node, Signals& signals) {
 
 static int serve(const Globals& globals, const EchoOptions& options, Signals& signals,
                  const std::string& sockets) {
-  auto discovery = make_discovery(options.where);
-  if (!discovery) return fail("cannot use the discovery", discovery.error());
-  auto builder = Velo::builder().discovery(std::move(*discovery));
+  VeloBuilder builder;
+  if (auto added = add_discovery(builder, options.where); !added) {
+    return fail("cannot use the discovery", added.error());
+  }
   if (auto ready = set_up(builder, globals.node, sockets, Listening::yes); !ready) {
     return fail("cannot set up the node", ready.error());
   }

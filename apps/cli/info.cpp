@@ -41,7 +41,7 @@ struct BuildShown {
   std::string version = VELO_VERSION;
   std::string compiler;
   std::string build = VELO_BUILD_TYPE;
-  std::vector<std::string> transports = {"inproc", "quic", "shm", "tcp", "uds"};
+  std::vector<std::string> transports = {"inproc", "quic", "shm", "tcp", "tls", "uds"};
   std::vector<std::string> discovery = {"static", "filesystem"};
   LimitsShown limits;
   std::vector<InterfaceShown> interfaces;

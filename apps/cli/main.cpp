@@ -33,8 +33,9 @@ static CLI::Option* duration_option(CLI::App* app, const std::string& name, Dura
 }
 
 static void rendezvous_options(CLI::App* app, Rendezvous& where, bool required) {
-  auto* directory = app->add_option("-d,--discovery", where.directory,
-                                    "Folder in which the peers announce themselves");
+  auto* directory = app->add_option(
+      "-d,--discovery", where.directory,
+      "Where the peers announce themselves: a folder, multicast://, or etcd://ADDRESS:PORT");
   directory->type_name("DIR")->envname("VELO_DISCOVERY")->required(required);
   app->add_option("--cluster", where.cluster, "Name of the cluster in that folder")
       ->envname("VELO_CLUSTER")

@@ -106,6 +106,10 @@ static Result<void> add(VeloBuilder& builder, const std::string& name, const Nod
     builder.add_transport(transport::make_uds(uds_options(sockets, listening)));
   } else if (name == "quic") {
     builder.add_transport(quic_factory(setup, listening));
+  } else if (name == "tls") {
+    transport::TlsOptions options;
+    options.bind = bind_of(setup, listening);
+    builder.tls(std::move(options));
   } else if (name == "tcp") {
     builder.add_transport(transport::make_tcp(tcp_options(setup, listening)));
   } else {
@@ -115,10 +119,56 @@ static Result<void> add(VeloBuilder& builder, const std::string& name, const Nod
   return {};
 }
 
+static bool is_url(const Rendezvous& where) {
+  return where.directory.find("://") != std::string::npos;
+}
+
+static Result<discovery::EtcdOptions> etcd_options(std::string_view members) {
+  discovery::EtcdOptions options;
+  options.endpoints.clear();
+  for (;;) {
+    const std::size_t comma = members.find(',');
+    auto endpoint = discovery::parse_etcd_endpoint(members.substr(0, comma));
+    if (!endpoint) return endpoint.error();
+    options.endpoints.push_back(std::move(*endpoint));
+    if (comma == std::string_view::npos) return options;
+    members.remove_prefix(comma + 1);
+  }
+}
+
+static Result<discovery::MulticastOptions> multicast_options(std::string_view group) {
+  discovery::MulticastOptions options;
+  if (group.empty()) return options;
+  auto endpoint = Endpoint::parse("tcp://" + std::string(group));
+  if (!endpoint) return endpoint.error();
+  options.group_v4 = endpoint->host;
+  options.group_v6.clear();
+  options.port = endpoint->port;
+  return options;
+}
+
+template <class T>
+static Result<std::shared_ptr<PeerDiscovery>> shared(Result<std::unique_ptr<T>> made) {
+  if (!made) return made.error();
+  return std::shared_ptr<PeerDiscovery>(std::move(*made));
+}
+
+/// What follows the scheme; nothing if it is another's.
+static std::optional<std::string_view> after(const Rendezvous& where, std::string_view scheme) {
+  const std::string_view name = where.directory;
+  if (!name.starts_with(scheme)) return std::nullopt;
+  return name.substr(scheme.size());
+}
+
+static Error unknown_scheme(const Rendezvous& where) {
+  return make_error(Errc::invalid_argument,
+                    where.directory + ": a folder, multicast://, or etcd://ADDRESS:PORT");
+}
+
 }  // namespace node_setup_detail
 
 const std::vector<std::string>& transport_names() {
-  static const std::vector<std::string> names = {"shm", "uds", "quic", "tcp"};
+  static const std::vector<std::string> names = {"shm", "uds", "quic", "tls", "tcp"};
   return names;
 }
 
@@ -151,16 +201,43 @@ std::unique_ptr<Transport> make_transport(const std::string& name, const std::st
 }
 
 bool is_there(const Rendezvous& where) {
+  if (node_setup_detail::is_url(where)) return true;
   struct stat found;
   return ::stat(where.directory.c_str(), &found) == 0 && S_ISDIR(found.st_mode);
 }
 
-Result<DiscoveryFactory> make_discovery(const Rendezvous& where) {
-  return DiscoveryFactory([where](World& world) -> Result<std::shared_ptr<PeerDiscovery>> {
-    auto made = discovery::FilesystemDiscovery::create(world, where.directory, where.cluster);
-    if (!made) return made.error();
-    return std::shared_ptr<PeerDiscovery>(std::move(*made));
-  });
+Result<void> add_discovery(VeloBuilder& builder, const Rendezvous& where) {
+  using namespace node_setup_detail;
+  if (const auto members = after(where, "etcd://")) {
+    auto options = etcd_options(*members);
+    if (!options) return options.error();
+    builder.etcd_discovery(std::move(*options), where.cluster);
+  } else if (const auto group = after(where, "multicast://")) {
+    auto options = multicast_options(*group);
+    if (!options) return options.error();
+    builder.multicast_discovery(std::move(*options), where.cluster);
+  } else if (is_url(where)) {
+    return unknown_scheme(where);
+  } else {
+    builder.filesystem_discovery(where.directory, where.cluster);
+  }
+  return {};
+}
+
+Result<std::shared_ptr<PeerDiscovery>> open_discovery(World& world, const Rendezvous& where) {
+  using namespace node_setup_detail;
+  if (const auto members = after(where, "etcd://")) {
+    auto options = etcd_options(*members);
+    if (!options) return options.error();
+    return shared(discovery::EtcdDiscovery::create(world, where.cluster, *options));
+  }
+  if (const auto group = after(where, "multicast://")) {
+    auto options = multicast_options(*group);
+    if (!options) return options.error();
+    return shared(discovery::MulticastDiscovery::create(world, where.cluster, *options));
+  }
+  if (is_url(where)) return unknown_scheme(where);
+  return shared(discovery::FilesystemDiscovery::create(world, where.directory, where.cluster));
 }
 
 }  // namespace velo::cli

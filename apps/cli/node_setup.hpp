@@ -30,7 +30,10 @@ std::unique_ptr<Transport> make_transport(const std::string& name, const std::st
 
 /// Whether there is such a folder; who announces itself makes it, who looks should find it.
 bool is_there(const Rendezvous& where);
-/// How a discovery is made in a node's World: of a folder.
-Result<DiscoveryFactory> make_discovery(const Rendezvous& where);
+/// Adds the discovery: a folder, "multicast://" (or "multicast://ADDRESS:PORT", an IPv4 group), or
+/// "etcd://ADDRESS:PORT[,ADDRESS:PORT...]".
+Result<void> add_discovery(VeloBuilder& builder, const Rendezvous& where);
+/// The same for who only looks, and is not announced.
+Result<std::shared_ptr<PeerDiscovery>> open_discovery(World& world, const Rendezvous& where);
 
 }  // namespace velo::cli

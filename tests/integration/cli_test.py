@@ -64,7 +64,7 @@ class Usage(ProgramTest):
 class Info(ProgramTest):
     def test_json_has_the_build_the_limits_and_the_interfaces(self):
         info = self.run_json("info")
-        self.assertEqual(info["transports"], ["inproc", "quic", "shm", "tcp", "uds"])
+        self.assertEqual(info["transports"], ["inproc", "quic", "shm", "tcp", "tls", "uds"])
         self.assertEqual(info["limits"]["frame_bytes_max"], 16 << 20)
         self.assertEqual(info["limits"]["call_deadline_default_seconds"], 30)
         self.assertRegex(info["compiler"], r"^(clang|gcc) \d+")

@@ -63,13 +63,16 @@ struct VeloBuilder::Parts {
   std::shared_ptr<crypto::CredentialSource> credentials;
   crypto::PrivateKey instance_key;
   std::optional<AccessPolicy> access;
-  std::vector<DiscoveryFactory> discoveries;
+  using Discovering =
+      std::move_only_function<Result<std::shared_ptr<PeerDiscovery>>(const NodeParts& node)>;
+  std::vector<Discovering> discoveries;
   World* world = nullptr;
   RuntimeOptions runtime;
   std::optional<std::size_t> calls_max;
   std::size_t memory_bytes = limits::memory_budget_bytes_default;
   std::size_t peer_memory_bytes = 0;
 
+  NodeParts node(World& in) const { return {in, credentials, instance_key}; }
   Result<std::shared_ptr<PeerDiscovery>> make_discovery(World& in);
   Result<void> load_identity(World& in);
   Result<void> add_transports(World& in, MessengerBuilder& to);
@@ -92,9 +95,9 @@ Result<void> VeloBuilder::Parts::load_identity(World& in) {
 
 Result<void> VeloBuilder::Parts::add_transports(World& in, MessengerBuilder& to) {
   if (transports.empty()) to.add_transport(transport::make_tcp());
-  const NodeParts node{in, credentials};
+  const NodeParts parts = node(in);
   for (TransportFactory& make : std::exchange(transports, {})) {
-    auto made = make(node);
+    auto made = make(parts);
     if (!made) return made.error();
     to.add_transport(std::move(*made));
   }
@@ -112,8 +115,9 @@ Result<void> Velo::reload_identity(std::optional<std::string_view> passphrase) {
 
 Result<std::shared_ptr<PeerDiscovery>> VeloBuilder::Parts::make_discovery(World& in) {
   discovery::Directory::Sources sources;
-  for (DiscoveryFactory& make : discoveries) {
-    auto source = make(in);
+  const NodeParts parts = node(in);
+  for (Discovering& make : discoveries) {
+    auto source = make(parts);
     if (!source) return source.error();
     if (*source == nullptr) return make_error(Errc::invalid_argument, "a discovery is null");
     sources.push_back(std::move(*source));
@@ -147,6 +151,22 @@ VeloBuilder& VeloBuilder::add_transport(TransportFactory factory) & {
 }
 VeloBuilder&& VeloBuilder::add_transport(TransportFactory factory) && {
   return std::move(add_transport(std::move(factory)));
+}
+
+VeloBuilder& VeloBuilder::tls(transport::TlsOptions options) & {
+  return add_transport(
+      TransportFactory([options = std::move(options)](
+                           const NodeParts& node) mutable -> Result<std::unique_ptr<Transport>> {
+        if (options.credentials == nullptr) options.credentials = node.credentials;
+        if (options.credentials == nullptr) {
+          return make_error(Errc::invalid_argument,
+                            "TLS needs an identity: make one with `velo identity new`");
+        }
+        return transport::make_tls(std::move(options));
+      }));
+}
+VeloBuilder&& VeloBuilder::tls(transport::TlsOptions options) && {
+  return std::move(tls(std::move(options)));
 }
 
 VeloBuilder& VeloBuilder::identity(std::string folder, std::optional<std::string> passphrase) & {
@@ -192,7 +212,9 @@ VeloBuilder&& VeloBuilder::discovery(std::shared_ptr<PeerDiscovery> source) && {
 }
 
 VeloBuilder& VeloBuilder::discovery(DiscoveryFactory factory) & {
-  parts_->discoveries.push_back(std::move(factory));
+  parts_->discoveries.emplace_back([factory = std::move(factory)](const NodeParts& node) mutable {
+    return factory(node.world);
+  });
   return *this;
 }
 VeloBuilder&& VeloBuilder::discovery(DiscoveryFactory factory) && {
@@ -210,6 +232,37 @@ VeloBuilder& VeloBuilder::filesystem_discovery(std::string directory, std::strin
 }
 VeloBuilder&& VeloBuilder::filesystem_discovery(std::string directory, std::string cluster) && {
   return std::move(filesystem_discovery(std::move(directory), std::move(cluster)));
+}
+
+VeloBuilder& VeloBuilder::multicast_discovery(::velo::discovery::MulticastOptions options,
+                                              std::string cluster) & {
+  parts_->discoveries.emplace_back(
+      [options = std::move(options), cluster = std::move(cluster)](
+          const NodeParts& node) mutable -> Result<std::shared_ptr<PeerDiscovery>> {
+        if (!options.key.valid()) options.key = node.instance_key;
+        auto made = ::velo::discovery::MulticastDiscovery::create(node.world, cluster, options);
+        if (!made) return made.error();
+        return std::shared_ptr<PeerDiscovery>(std::move(*made));
+      });
+  return *this;
+}
+VeloBuilder&& VeloBuilder::multicast_discovery(::velo::discovery::MulticastOptions options,
+                                               std::string cluster) && {
+  return std::move(multicast_discovery(std::move(options), std::move(cluster)));
+}
+
+VeloBuilder& VeloBuilder::etcd_discovery(::velo::discovery::EtcdOptions options,
+                                         std::string cluster) & {
+  return discovery(DiscoveryFactory([options = std::move(options), cluster = std::move(cluster)](
+                                        World& world) -> Result<std::shared_ptr<PeerDiscovery>> {
+    auto made = ::velo::discovery::EtcdDiscovery::create(world, cluster, options);
+    if (!made) return made.error();
+    return std::shared_ptr<PeerDiscovery>(std::move(*made));
+  }));
+}
+VeloBuilder&& VeloBuilder::etcd_discovery(::velo::discovery::EtcdOptions options,
+                                          std::string cluster) && {
+  return std::move(etcd_discovery(std::move(options), std::move(cluster)));
 }
 
 VeloBuilder& VeloBuilder::world(World& world) & {
@@ -250,9 +303,9 @@ Result<std::unique_ptr<Velo>> VeloBuilder::build() {
   }
   World& world = owned != nullptr ? *owned : *parts_->world;
 
+  if (auto loaded = parts_->load_identity(world); !loaded) return loaded.error();
   auto source = parts_->make_discovery(world);
   if (!source) return source.error();
-  if (auto loaded = parts_->load_identity(world); !loaded) return loaded.error();
 
   MessengerBuilder builder = Messenger::builder(world);
   if (auto added = parts_->add_transports(world, builder); !added) return added.error();

@@ -17,7 +17,9 @@
 #include <velo/codec/msgpack.hpp>
 #include <velo/crypto/credentials.hpp>
 #include <velo/crypto/key.hpp>
+#include <velo/discovery/backends/etcd.hpp>
 #include <velo/discovery/backends/filesystem.hpp>
+#include <velo/discovery/backends/multicast.hpp>
 #include <velo/discovery/backends/static.hpp>
 #include <velo/discovery/directory.hpp>
 #include <velo/discovery/discovery.hpp>
@@ -26,6 +28,7 @@
 #include <velo/transport/backends/inproc.hpp>
 #include <velo/transport/backends/shm.hpp>
 #include <velo/transport/backends/tcp.hpp>
+#include <velo/transport/backends/tls.hpp>
 #include <velo/transport/backends/uds.hpp>
 #include <velo/transport/transport.hpp>
 
@@ -145,6 +148,7 @@ class Velo {
 struct NodeParts {
   World& world;
   std::shared_ptr<crypto::CredentialSource> credentials;  ///< null without an identity
+  crypto::PrivateKey instance_key;  ///< of this run; not valid() without an identity
 };
 using TransportFactory =
     std::move_only_function<Result<std::unique_ptr<Transport>>(const NodeParts& parts)>;
@@ -167,6 +171,10 @@ class [[nodiscard]] VeloBuilder {
   /// header: `[](const NodeParts& node) { ... options.credentials = node.credentials; ... }`.
   VeloBuilder& add_transport(TransportFactory factory) &;
   VeloBuilder&& add_transport(TransportFactory factory) &&;
+  /// TLS with this node's identity; `options.credentials` may stay empty.
+  VeloBuilder& tls(transport::TlsOptions options = transport::TlsOptions()) &;
+  VeloBuilder&& tls(transport::TlsOptions options = transport::TlsOptions()) &&;
+
   /// Key, certificates and trust from a folder that `velo identity new` made. Secure transports use
   /// them, and the node's instance id is bound to a key of this run, which every greeting proves.
   VeloBuilder& identity(std::string folder, std::optional<std::string> passphrase = {}) &;
@@ -191,6 +199,20 @@ class [[nodiscard]] VeloBuilder {
   /// A FilesystemDiscovery over `directory`, for processes that see the same files.
   VeloBuilder& filesystem_discovery(std::string directory, std::string cluster = "velo") &;
   VeloBuilder&& filesystem_discovery(std::string directory, std::string cluster = "velo") &&;
+
+  /// A MulticastDiscovery, for hosts of one network without a server. Announcements are signed by
+  /// the instance key unless `options` names another; without either by a key of this run.
+  VeloBuilder& multicast_discovery(
+      discovery::MulticastOptions options = discovery::MulticastOptions(),
+      std::string cluster = "velo") &;
+  VeloBuilder&& multicast_discovery(
+      discovery::MulticastOptions options = discovery::MulticastOptions(),
+      std::string cluster = "velo") &&;
+  /// An EtcdDiscovery, for processes that reach the same etcd.
+  VeloBuilder& etcd_discovery(discovery::EtcdOptions options = discovery::EtcdOptions(),
+                              std::string cluster = "velo") &;
+  VeloBuilder&& etcd_discovery(discovery::EtcdOptions options = discovery::EtcdOptions(),
+                               std::string cluster = "velo") &&;
 
   /// `world` outlives the node and every Op of it. Without it the node makes a RealWorld of its
   /// own.
