@@ -90,6 +90,7 @@ static void lie(SharedMemoryLink& link, std::mt19937_64& random) {
   const RingPair rings = split_region(link.memory()).value();
   RingWriter writer(rings.from_maker);
   std::vector<std::byte> frame(600);
+  const std::vector<std::byte> payload(500);
   for (int step = 0; step < 12; ++step) {
     std::uint64_t word = random();
     if (random() % 2 == 0) word %= 20'000;
@@ -97,7 +98,7 @@ static void lie(SharedMemoryLink& link, std::mt19937_64& random) {
       case 0: std::memcpy(link.memory().data() + random() % 128 * 8, &word, sizeof word); break;
       case 1: {
         const std::size_t size = encode_frame(
-            frame, OutFrame(FrameType::message, {}, ByteSpan(frame).first(word % 500)));
+            frame, OutFrame(FrameType::message, {}, ByteSpan(payload).first(word % 500)));
         writer.put(ByteSpan(frame).first(size));
         static_cast<void>(writer.publish());
         break;
