@@ -10,9 +10,9 @@
 namespace velo::transport {
 
 static std::vector<InterfaceAddress> interfaces() {
-  return {{"lo", "127.0.0.1", 8, true, true, false, -1},
-          {"eth0", "10.1.2.3", 16, true, false, false, 0},
-          {"eth1", "192.168.7.1", 24, false, false, false, 0}};
+  return {{"lo", "127.0.0.1", 8, true, true, false, false, 1, -1},
+          {"eth0", "10.1.2.3", 16, true, false, false, true, 2, 0},
+          {"eth1", "192.168.7.1", 24, false, false, false, true, 3, 0}};
 }
 
 TEST(Reach, LoopbackAndOnesOwnAddressesAreThisHostAndPrivate) {
