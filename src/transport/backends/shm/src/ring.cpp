@@ -27,11 +27,13 @@ static std::atomic_ref<std::uint32_t> flag(const RingMemory& memory, std::size_t
   return std::atomic_ref<std::uint32_t>(*reinterpret_cast<std::uint32_t*>(memory.control + at));
 }
 
-/// Whether whoever set the flag is to be woken; then nobody else wakes it.
+/// Whether whoever set the flag is to be woken, which is then up to the caller. Whoever sets it
+/// again meanwhile is woken, too: that comes after.
 static bool answer(const RingMemory& memory, std::size_t at) noexcept {
   const auto asked = flag(memory, at);
-  return asked.load(std::memory_order_seq_cst) != 0 &&
-         asked.exchange(0, std::memory_order_seq_cst) != 0;
+  if (asked.load(std::memory_order_seq_cst) == 0) return false;
+  asked.store(0, std::memory_order_relaxed);
+  return true;
 }
 
 }  // namespace ring_detail
