@@ -27,8 +27,8 @@ class ShardTimer {
     id_ = shard_.start_timer(at, Task0{[](void* argument) {
                                          auto& self = *static_cast<ShardTimer*>(argument);
                                          self.id_.reset();
-                                         Work work = std::exchange(self.work_, nullptr);
-                                         work();
+                                         Work due = std::exchange(self.work_, nullptr);
+                                         due();
                                        },
                                        this});
   }
