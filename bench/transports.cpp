@@ -29,6 +29,10 @@ static std::vector<Case> cases(double seconds) {
   all.emplace_back("tcp_rtt_64", spec_of(Medium::tcp, Shape::rtt, 64, 1, true, seconds));
   all.emplace_back("tcp_bulk_1m",
                    spec_of(Medium::tcp, Shape::one_way, mebibyte, 8, false, seconds));
+  // Against ours over TCP: its bound is what encryption may add.
+  const Spec plain = spec_of(Medium::tcp, Shape::rtt, 64, 1, true, seconds);
+  all.emplace_back("tls_rtt_64", spec_of(Medium::tls, Shape::rtt, 64, 1, true, seconds),
+                   [plain] { return run_ours(plain); });
   all.emplace_back("uds_rtt_64", spec_of(Medium::uds, Shape::rtt, 64, 1, true, seconds));
   all.emplace_back("shm_rtt_64", spec_of(Medium::shm, Shape::rtt, 64, 1, true, seconds));
   Spec spinning = spec_of(Medium::shm, Shape::rtt, 64, 1, false, seconds);
@@ -37,9 +41,11 @@ static std::vector<Case> cases(double seconds) {
   // The connection alone, as its bound says.
   spinning.rung = Rung::transport;
   all.emplace_back("shm_rtt_64_spin", spinning);
-  // Against ours over TCP: its bound is how much faster this is.
+  // The same: its bound is how much faster this is.
   const Spec bulk = spec_of(Medium::tcp, Shape::one_way, mebibyte, 8, false, seconds);
   all.emplace_back("shm_bulk_1m", spec_of(Medium::shm, Shape::one_way, mebibyte, 8, false, seconds),
+                   [bulk] { return run_ours(bulk); });
+  all.emplace_back("tls_bulk_1m", spec_of(Medium::tls, Shape::one_way, mebibyte, 8, false, seconds),
                    [bulk] { return run_ours(bulk); });
   return all;
 }

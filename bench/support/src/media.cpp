@@ -2,14 +2,17 @@
 // A case for each medium: a new backend adds its own here.
 
 #include "media.hpp"
+#include "bench_identity.hpp"
 
 #include <velo/transport/backends/shm.hpp>
 #include <velo/transport/backends/tcp.hpp>
+#include <velo/transport/backends/tls.hpp>
 #include <velo/transport/backends/uds.hpp>
 
 #include <fmt/format.h>
 
 #include <cstdio>
+#include <utility>
 
 #include <unistd.h>
 
@@ -34,8 +37,12 @@ std::unique_ptr<transport::Transport> make_medium(const Spec& spec, std::string_
       options.path = fmt::format("@velo-bench-{}-{}", name, ::getpid());
       return transport::make_shm(options);
     }
+    case Medium::tls: {
+      transport::TlsOptions options;
+      options.credentials = bench_credentials(name);
+      return transport::make_tls(std::move(options));
+    }
     case Medium::inproc:  // measured within one process (inproc.cpp)
-    case Medium::tls:
     case Medium::quic: break;
   }
   std::fputs("bench: this medium is not built in\n", stderr);
