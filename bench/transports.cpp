@@ -47,6 +47,11 @@ static std::vector<Case> cases(double seconds) {
                    [bulk] { return run_ours(bulk); });
   all.emplace_back("tls_bulk_1m", spec_of(Medium::tls, Shape::one_way, mebibyte, 8, false, seconds),
                    [bulk] { return run_ours(bulk); });
+  all.emplace_back("quic_rtt_64", spec_of(Medium::quic, Shape::rtt, 64, 1, true, seconds));
+  all.emplace_back("quic_pipeline_64",
+                   spec_of(Medium::quic, Shape::pipeline, 64, 64, false, seconds));
+  all.emplace_back("quic_bulk_1m",
+                   spec_of(Medium::quic, Shape::one_way, mebibyte, 8, false, seconds));
   return all;
 }
 

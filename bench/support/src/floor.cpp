@@ -122,6 +122,7 @@ static Measurement one_way(const Spec& spec, Peer& peer, const std::vector<char>
 
 Measurement run_floor(const Spec& spec) {
   using namespace floor_detail;
+  if (spec.medium == Medium::quic) return run_quic_floor(spec);
   const std::string where = start_server(spec, [&](int ready) { serve(spec, ready); });
   const int fd = connect_to(spec, where);
   Peer peer(fd, spec.medium == Medium::uds, spec.payload_bytes);

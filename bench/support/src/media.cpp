@@ -4,6 +4,7 @@
 #include "media.hpp"
 #include "bench_identity.hpp"
 
+#include <velo/transport/backends/quic.hpp>
 #include <velo/transport/backends/shm.hpp>
 #include <velo/transport/backends/tcp.hpp>
 #include <velo/transport/backends/tls.hpp>
@@ -42,8 +43,12 @@ std::unique_ptr<transport::Transport> make_medium(const Spec& spec, std::string_
       options.credentials = bench_credentials(name);
       return transport::make_tls(std::move(options));
     }
-    case Medium::inproc:  // measured within one process (inproc.cpp)
-    case Medium::quic: break;
+    case Medium::quic: {
+      transport::QuicOptions options;
+      options.credentials = bench_credentials(name);
+      return transport::make_quic(std::move(options));
+    }
+    case Medium::inproc: break;  // measured within one process (inproc.cpp)
   }
   std::fputs("bench: this medium is not built in\n", stderr);
   ::_exit(3);

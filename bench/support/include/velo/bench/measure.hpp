@@ -78,6 +78,8 @@ Result<Measurement> measure(const Spec& spec, const std::function<Measurement()>
 // ---- what the child runs; public for the tools that have their own process already
 
 Measurement run_floor(const Spec& spec);
+/// The floor of Medium::quic: ngtcp2 written directly.
+Measurement run_quic_floor(const Spec& spec);
 Measurement run_ours(const Spec& spec);
 /// Rung::framing and Rung::transport.
 Measurement run_rung(const Spec& spec);
