@@ -20,8 +20,9 @@ namespace velo::transport {
 namespace endpoint_arrivals_detail {
 
 constexpr std::size_t stateless_bytes_max = 1200;
-/// Below this a packet cannot be told from a reset, which must not be answered by another.
-constexpr std::size_t reset_bytes_min = 21 + NGTCP2_STATELESS_RESET_TOKENLEN + 1;
+/// The answer is shorter than what it answers, and not below what a reset has at least.
+constexpr std::size_t reset_bytes_min =
+    NGTCP2_MIN_STATELESS_RESET_RANDLEN + NGTCP2_STATELESS_RESET_TOKENLEN + 1;
 
 static bool per_source(GateRefusal reason) noexcept {
   return reason == GateRefusal::source_connections ||

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // The conformance suite over QUIC, in both kinds of World.
 
-#include "quic_testing.hpp"
+#include "testing/quic_testing.hpp"
 
 #include <velo/transport/backends/quic.hpp>
 #include <velo/transport/conformance/sim_driver.hpp>
