@@ -5,7 +5,9 @@
 #include "impl.hpp"
 #include "no_room.hpp"
 #include "path_engine.hpp"
+#include "receive_log.hpp"
 #include "request_window.hpp"
+#include "sent_log.hpp"
 
 #include <velo/base/log.hpp>
 #include <velo/base/planted.hpp>
@@ -83,6 +85,7 @@ void Impl::on_response(Link& link, const transport::InFrame& frame) {
   VELO_PLANT(wrong_caller, if (auto* other = calls_->find(header->id.slot() ^ 1U)) slot = other);
   if (slot == nullptr || !slot->claim(header->id.generation())) return;
   if (link.stranger()) link.stranger_made_sense();
+  if (link.sent_log != nullptr) link.sent_log->remove(header->id);
   const std::uint64_t charge = slot->charge();
   if (charge != 0) give_window(link, charge);
   slot->reply.json = !link.agreement.msgpack;
@@ -136,6 +139,7 @@ void Impl::on_request(Link& link, const transport::InFrame& frame) {
       (void)link.connection().send(rejected);
       return;
     }
+    if (link.received != nullptr) link.received->note(header->id);
   }
   if (frame.payload_dropped()) [[unlikely]] {
     if (!system) calls_->ledger().request_ended(link.account, ReceivedEnd::rejected);
@@ -273,6 +277,7 @@ transport::Admission Impl::send_reply_on(Link& link, transport::FrameType type, 
 
 void Impl::send_reply(Link& link, const Agreement& agreement, transport::FrameType type,
                       ByteSpan header, const Bytes& payload) noexcept {
+  if (link.received != nullptr) return paths_->send_kept(link, type, header, payload);
   if (!agreement.same_conn && !link.dialed() && &link != self_link_.get()) {
     MessageId id;
     if (const auto decoded = protocol::decode_ack(header);

@@ -261,7 +261,12 @@ Result<void> Impl::take_greeting(Peer& peer, Link& link, const Reply& reply) {
 
 void Impl::on_greeted(const std::shared_ptr<Peer>& peer, std::uint64_t attempt,
                       const std::shared_ptr<Link>& link, Reply reply) {
-  const auto taken = take_greeting(*peer, *link, reply);
+  auto taken = take_greeting(*peer, *link, reply);
+  // It died between its answer and this look at it, which was too soon for another path to know.
+  if (taken && paths_ != nullptr && link->death) {
+    taken = make_error(Errc::not_sent, link->death->to_string());
+  }
+  if (taken && paths_ != nullptr) return paths_->greeted(peer, link);
   if (taken) return become_ready(peer, link);
   link->connection().close(taken.error());
   {
@@ -326,6 +331,7 @@ bool Impl::send_pending(Link& link, PendingSend& send) {
     reply_left();
     return true;
   }
+  if (send.again == PendingSend::Again::ended) return paths_->send_ended(link, send);
   CallSlot* slot = calls_->find(send.id.slot());
   if (slot == nullptr || slot->live_generation() != send.id.generation()) return true;
   if (send.pattern == Pattern::fire && !send.handler.starts_with('_') &&
@@ -342,6 +348,7 @@ bool Impl::send_pending(Link& link, PendingSend& send) {
   outgoing.headers = send.headers;
   outgoing.payload = &send.payload;
   outgoing.may_be_lost = send.may_be_lost;
+  outgoing.again = send.again != PendingSend::Again::no;
   if (transmit(link, *slot, send.id, outgoing, SlotHold::loose) == Transmitted::link_closed) {
     if (link.agreement.path) return false;
     end_call(send.id, make_error(Errc::not_sent, "the connection closed before it was used"));

@@ -226,6 +226,7 @@ Agreement agree(const Offer& ours, const std::optional<Offer>& theirs) {
   agreement.cancel = both("cancel");
   agreement.msgpack = both("msgpack");
   agreement.path = both("path") && agreement.same_conn;
+  agreement.resume = agreement.path && both("resume");
   agreement.peer_incarnation = theirs->incarnation;
   agreement.frame_bytes_max =
       hello_detail::smaller_said(agreement.frame_bytes_max, theirs->frame_bytes_max);

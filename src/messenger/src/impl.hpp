@@ -28,6 +28,7 @@
 #include <mutex>
 #include <shared_mutex>
 #include <unordered_map>
+#include <unordered_set>
 #include <vector>
 
 namespace velo::messenger {
@@ -190,12 +191,9 @@ class Impl final : public CallTableEvents,
   void close_if_stopped(Link& link) noexcept;
   Shard& shard(std::size_t index) noexcept { return world_.shard(index); }
 
-  // --- path_engine.hpp
-  PathReport path_report(const InstanceId& peer) const;
-  Result<void> prefer_path(const InstanceId& peer, std::string_view transport);
-
  private:
   friend class PathEngine;
+  friend struct PathHealthChecks;
   friend struct PeerPaths;
   friend class WaitingSend;
   struct alignas(64) ShardState {
@@ -232,8 +230,6 @@ class Impl final : public CallTableEvents,
   OpState& start_apart(CallSpec& spec, CallSlot& slot, TimePoint deadline);
   void start_claimed(std::shared_ptr<WaitingSend> send, CallSlot& slot);
   void run_waiting();
-
-  class LeaveLink;
 
   // unlisted_fire.cpp
   /// False: `link` is no longer the peer's; look again.
@@ -304,7 +300,8 @@ class Impl final : public CallTableEvents,
   void run_inline(Link& link, const Handler& handler, InboundCall::Request request,
                   const transport::InFrame& frame);
   void malformed(Link& link, const Error& error);
-  void end_calls_of(Link& link, const Error& reason);
+  void end_calls_of(Link& link, const Error& reason,
+                    const std::unordered_set<std::uint64_t>* but = nullptr);
 
   // deadlines.cpp
   void rearm(TimePoint at);

@@ -7,7 +7,9 @@
 #include "impl.hpp"
 #include "inbound_call.hpp"
 #include "no_room.hpp"
+#include "receive_log.hpp"
 #include "request_window.hpp"
+#include "sent_log.hpp"
 
 #include <velo/base/check.hpp>
 

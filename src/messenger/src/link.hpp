@@ -29,7 +29,9 @@ namespace velo::messenger {
 
 class Impl;
 class InboundCall;
+class ReceiveLog;
 class RequestWindow;
+class SentLog;
 
 /// The handler names that a peer told us, sorted.
 using HandlerNames = std::vector<std::string>;
@@ -121,9 +123,11 @@ class Link final : public transport::ConnectionEvents, public std::enable_shared
   transport::Transport* route = nullptr;  ///< what it was dialled with
   /// Sends that have found this link, and have not come back from it yet.
   std::atomic<std::uint32_t> senders{0};
-  Bytes token;                 ///< the connection's name, known to both ends only
-  std::optional<Error> death;  ///< it is closed; on the shard
-  bool mourned = false;        ///< and what follows from that was done
+  std::unique_ptr<SentLog> sent_log;     ///< dialled, and resuming was agreed on
+  std::unique_ptr<ReceiveLog> received;  ///< accepted, and so
+  Bytes token;                           ///< the connection's name, known to both ends only
+  std::optional<Error> death;            ///< it is closed; on the shard
+  bool mourned = false;                  ///< and what follows from that was done
   /// Lanes that requests have used here.
   std::vector<std::uint32_t> lanes() const;
 

@@ -11,6 +11,7 @@ namespace velo::messenger {
 
 void Impl::on_link_closed(Link& link, const Error& reason) {
   const std::shared_ptr<Link> alive = link.self();
+  if (link.dialed()) link.death = reason;
   VELO_LOG_DEBUG(messenger, "connection closed", {"remote", link.connection().remote()},
                  {"reason", reason.to_string()});
   bool last = false;
@@ -39,7 +40,7 @@ void Impl::on_link_closed(Link& link, const Error& reason) {
     forget_if_unused(peer);
   }
   stranger_over(link);
-  link.stop_all_inbound();
+  if (link.dialed() || paths_ == nullptr || !paths_->outlive(link)) link.stop_all_inbound();
   calls_->ledger().connection_closed(link.account);
   if (by_path) {
     paths_->link_closed(link, reason);
@@ -55,11 +56,13 @@ void Impl::on_link_closed(Link& link, const Error& reason) {
   if (last) connections_over();
 }
 
-void Impl::end_calls_of(Link& link, const Error& reason) {
+void Impl::end_calls_of(Link& link, const Error& reason,
+                        const std::unordered_set<std::uint64_t>* but) {
   const std::uint64_t written = link.connection().written();
   const bool by_us = stopped_.load(std::memory_order_acquire);
   calls_->for_each_live([&](CallSlot& slot, std::uint64_t generation) {
     if (slot.travels_on.serial() != link.serial()) return;
+    if (but != nullptr && but->contains(slot.id().local())) return;
     const std::uint64_t end = slot.stream_end.load(std::memory_order_acquire);
     if (!slot.claim(generation)) return;
     const bool left = end <= written;

@@ -7,6 +7,7 @@
 #include "impl.hpp"
 #include "loopback.hpp"
 #include "path_engine.hpp"
+#include "path_health.hpp"
 #include "waiting_send.hpp"
 
 #include <velo/base/log.hpp>
@@ -34,7 +35,10 @@ Impl::Impl(World& world, ImplOptions options)
   offer_.window_bytes = options.window_bytes;
   const PathPolicy& wishes = options.paths;
   const bool wished = !wishes.prefer.empty() || !wishes.never.empty() || wishes.private_beyond_host;
-  if (transports_.size() > 1) offer_.features.emplace_back("path");
+  if (transports_.size() > 1) {
+    offer_.features.emplace_back("path");
+    offer_.features.emplace_back("resume");
+  }
   if (transports_.size() > 1 || wished) paths_ = std::make_unique<PathEngine>(*this, wishes);
   const std::uint64_t first_generation = world.random().next();
   calls_ = CallTable::create(world, worker_, options.calls_max, first_generation);
@@ -188,10 +192,21 @@ Op<NodeBooks> Messenger::books_of(const InstanceId& peer, Duration timeout) {
   return impl_->books_of(peer, timeout);
 }
 PathReport Messenger::explain_path(const InstanceId& peer) const {
-  return impl_->path_report(peer);
+  return messenger::PathEngine::report_of(*impl_, peer);
 }
 Result<void> Messenger::prefer_path(const InstanceId& peer, std::string_view transport) {
-  return impl_->prefer_path(peer, transport);
+  return messenger::PathEngine::prefer_of(*impl_, peer, transport);
+}
+Op<PathReport> Messenger::explain_path_of(const InstanceId& node, const InstanceId& to,
+                                          Duration timeout) {
+  return messenger::PathHealthChecks::path_of(*impl_, node, to, timeout);
+}
+Op<PathHealth> Messenger::check_health(const InstanceId& peer, std::string_view transport,
+                                       Duration timeout) {
+  return messenger::PathHealthChecks::one(*impl_, peer, transport, timeout);
+}
+Op<std::vector<PathHealth>> Messenger::check_health(const InstanceId& peer, Duration timeout) {
+  return messenger::PathHealthChecks::all(*impl_, peer, timeout);
 }
 MemoryUse Messenger::memory() const { return impl_->memory()->use(); }
 

@@ -44,6 +44,7 @@ struct Outgoing {
   bool may_be_lost = false;  ///< fire only
   /// Another lane than the name's, where lanes matter.
   std::optional<std::uint32_t> lane;
+  bool again = false;  ///< was counted when a connection took it that is dead now
 };
 
 }  // namespace velo::messenger

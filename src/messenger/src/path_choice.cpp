@@ -37,8 +37,8 @@ static std::optional<std::string> rejection(const PathOption& option, const Path
 }
 
 /// Shorter by so much that it is not chance.
-static bool clearly_shorter(Duration a, Duration b, int times) {
-  return a * times < b && b - a >= limits::path_gain_min;
+static bool clearly_shorter(Duration a, Duration b, int halves) {
+  return a * halves < b * 2 && b - a >= limits::path_gain_min;
 }
 
 static std::string because(const PathOption& option, const PathPolicy& policy,
@@ -101,10 +101,10 @@ std::vector<RankedPath> rank_paths(const std::vector<PathOption>& options, const
     const PathOption& holder = options[ranked[best].option];
     const PathOption& rival = options[ranked[i].option];
     if (!holder.round_trip || !rival.round_trip) continue;
-    int times = limits::path_gain_times;
-    // What is in use keeps its place until that is clearly wrong.
-    if (rival.key == in_use) times = 1;
-    if (detail::clearly_shorter(*rival.round_trip, *holder.round_trip, times)) best = i;
+    // What is in use keeps its place by less than it takes to win it.
+    const int halves =
+        rival.key == in_use ? limits::path_gain_times + 1 : 2 * limits::path_gain_times;
+    if (detail::clearly_shorter(*rival.round_trip, *holder.round_trip, halves)) best = i;
   }
   const bool measured = best != 0;
   if (measured) {

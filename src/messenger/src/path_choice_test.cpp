@@ -123,7 +123,7 @@ TEST(PathChoice, WhatIsInUseIsGivenUpLaterThanItWasWon) {
   options[0].round_trip = 60us;
   EXPECT_EQ(order(options, PathPolicy(), "inproc").front(), "inproc");
   EXPECT_EQ(order(options, PathPolicy(), "tcp").front(), "tcp");
-  options[0].round_trip = 97us;
+  options[0].round_trip = 70us;
   EXPECT_EQ(order(options, PathPolicy(), "tcp").front(), "inproc");
 }
 

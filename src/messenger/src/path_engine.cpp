@@ -155,31 +155,29 @@ Result<void> PathEngine::prefer(const PeerPtr& peer, std::string key) {
   return {};
 }
 
-PathReport Impl::path_report(const InstanceId& id) const {
+PathReport PathEngine::report_of(Impl& impl, const InstanceId& id) {
   PathReport report;
-  report.from = self_.instance_id.to_string();
+  report.from = impl.self().instance_id.to_string();
   report.to = id.to_string();
-  if (id == self_.instance_id) {
+  if (id == impl.self().instance_id) {
     report.chosen = "self";
     report.why = "chosen: it is this messenger";
     return report;
   }
-  const auto peer = find_peer(id);
+  const auto peer = impl.find_peer(id);
   if (peer == nullptr) {
     report.why = "the peer is not known";
     return report;
   }
-  if (paths_ != nullptr) return paths_->report(*peer);
-  PathEngine only(const_cast<Impl&>(*this), PathPolicy());
-  return only.report(*peer);
+  if (impl.paths_ != nullptr) return impl.paths_->report(*peer);
+  return PathEngine(impl, PathPolicy()).report(*peer);
 }
 
-Result<void> Impl::prefer_path(const InstanceId& id, std::string_view transport) {
-  const auto peer = find_peer(id);
+Result<void> PathEngine::prefer_of(Impl& impl, const InstanceId& id, std::string_view transport) {
+  const auto peer = impl.find_peer(id);
   if (peer == nullptr) return make_error(Errc::unknown_peer, id.to_string());
-  if (paths_ != nullptr) return paths_->prefer(peer, std::string(transport));
-  const bool only = transport.empty() || transports_.front()->key() == transport;
-  if (only) return {};
+  if (impl.paths_ != nullptr) return impl.paths_->prefer(peer, std::string(transport));
+  if (transport.empty() || impl.transports_.front()->key() == transport) return {};
   return velo::make_error(velo::Errc::invalid_argument,
                           "no transport of ours is " + std::string(transport));
 }

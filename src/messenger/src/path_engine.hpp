@@ -3,7 +3,8 @@
 // peer: in which order to dial, when to look for a better path, how to move to it without changing
 // the order of what is sent, and what to do when a path dies. A messenger with one transport has
 // none. Its parts: path_engine.cpp (what is known, order, reports), path_probe.cpp (looking),
-// path_switch.cpp (moving, dying), path_service.cpp (the other end's side), path_health.cpp.
+// path_switch.cpp (moving, dying), path_resume.cpp (carrying on what a dead path had begun),
+// path_service.cpp (the other end's side), path_health.cpp.
 // Threading: on the peer's shard unless it says otherwise.
 #pragma once
 
@@ -11,18 +12,25 @@
 #include "path_message.hpp"
 #include "peer.hpp"
 #include "peer_paths.hpp"
+#include "receive_log.hpp"
 
 #include <velo/messenger/paths.hpp>
 
 #include <atomic>
+#include <deque>
 #include <functional>
 #include <memory>
+#include <mutex>
+#include <string>
 #include <string_view>
+#include <unordered_map>
+#include <unordered_set>
 #include <vector>
 
 namespace velo::messenger {
 
 class Impl;
+struct Outgoing;
 struct Reply;
 namespace protocol {
 struct RequestHeader;
@@ -36,6 +44,9 @@ class PathEngine {
   PathEngine(Impl& impl, PathPolicy policy);
 
   // --- path_engine.cpp
+  /// Of any messenger; any thread.
+  static PathReport report_of(Impl& impl, const InstanceId& peer);
+  static Result<void> prefer_of(Impl& impl, const InstanceId& peer, std::string_view transport);
   /// In which order to dial. Under the peer's mutex; any thread.
   std::vector<transport::Transport*> dial_order(Peer& peer);
   /// Why there is none to dial. Under the peer's mutex.
@@ -65,7 +76,27 @@ class PathEngine {
   /// Of a connection on which changes of path were agreed on.
   void link_closed(Link& link, const Error& reason);
 
+  // --- path_resume.cpp
+  /// Of a link that resumes: before a request is sent, and after it was. Any thread.
+  void keep(Link& link, MessageId id, const Outgoing& outgoing);
+  void kept_was_sent(Link& link, MessageId id);
+  /// The peer answered our greeting on `link`: what a dead connection left goes first, then what
+  /// waits.
+  void greeted(const PeerPtr& peer, const LinkPtr& link);
+  /// Sends again what nobody waits for any longer. False: the link is closed.
+  bool send_ended(Link& link, const PendingSend& send);
+  /// There is no other path. Any thread.
+  void give_up(Peer& peer, const Error& error);
+
   // --- path_service.cpp
+  /// A reply on a link whose requester may come back by another one. Any thread.
+  void send_kept(Link& link, transport::FrameType type, ByteSpan header,
+                 const Bytes& payload) noexcept;
+  /// A connection that others dialled is closed: its handlers may run on. False: they may not.
+  bool outlive(Link& link);
+  /// Nothing is resumed any longer. Any thread.
+  void stop_serving();
+  void cancel_timers(Shard& shard) noexcept;
   /// A request of `_path`.
   void serve(Link& link, const protocol::RequestHeader& header, ByteSpan payload);
 
@@ -107,8 +138,71 @@ class PathEngine {
   void fail_over(const PeerPtr& peer, const LinkPtr& link);
   void next_attempt(const PeerPtr& peer, const Link& link);
 
+  bool alive(MessageId id) const;
+  void confirm(Link& link);
+  void collect(Peer& peer, Link& link);
+  std::unordered_set<std::uint64_t> unresolved_ids(Peer& peer);
+  void end_as_lost(const PendingSend& send, const std::string& why);
+  void prepare(Link& link);
+  void resume(const PeerPtr& peer, const LinkPtr& link,
+              std::vector<PeerPaths::Unresolved> unresolved);
+  void adopt(Link& link, const SentLog::Kept& kept, const Bytes& origin);
+  void resolve(Peer& peer, Link& link, const PeerPaths::Unresolved& asked,
+               const Result<PathAnswer>& answer, std::deque<PendingSend>& again);
+  void resend(const PeerPtr& peer, const LinkPtr& link, std::deque<PendingSend> again);
+
+  struct After;
+  /// On the link's shard, unless the messenger stops before.
+  void after(const LinkPtr& link, Duration pause, std::move_only_function<void()> then);
+
+  /// Who asked what became of the calls of a connection.
+  struct Waiting {
+    LinkPtr by;
+    MessageId request;
+    Bytes ids;
+    std::uint64_t epoch = 0;
+    Waiting(LinkPtr link, MessageId id, Bytes which, std::uint64_t number)
+        : by(std::move(link)), request(id), ids(std::move(which)), epoch(number) {}
+  };
+  struct Named {
+    std::weak_ptr<Link> open;
+    LinkPtr dead;
+    std::vector<Waiting> waiting;  ///< for its end
+    Named() = default;
+  };
+  void name(Link& link, const Bytes& token);
+  void answer_path(Link& link, MessageId id, const PathAnswer& answer);
+  void serve_resume(Link& link, MessageId request, const PathMessage& message);
+  void take_over(Link& dead, const Waiting& asked);
+  /// Under service_mutex_.
+  LinkPtr take_dead(const std::string& token);
+  void let_go(Link& link);
+  void look_at_dead(const LinkPtr& link);
+  void patience_over(const LinkPtr& link);
+
   Impl& impl_;
   const PathPolicy policy_;
+  std::mutex service_mutex_;
+  std::unordered_map<std::string, Named> named_;  ///< connections of others, by token
+  std::deque<std::string> dead_;                  ///< those that are closed, oldest first
+  std::unordered_set<After*> timers_;
+};
+
+/// A send that has found a link, until it comes back from it; nothing where there are no paths.
+class LeaveLink {
+ public:
+  LeaveLink(PathEngine* paths, const std::shared_ptr<Peer>& peer, const std::shared_ptr<Link>& link)
+      : paths_(paths), peer_(peer), link_(link) {}
+  LeaveLink(const LeaveLink&) = delete;
+  LeaveLink& operator=(const LeaveLink&) = delete;
+  ~LeaveLink() {
+    if (link_ != nullptr && paths_ != nullptr) paths_->leave(peer_, *link_);
+  }
+
+ private:
+  PathEngine* const paths_;
+  const std::shared_ptr<Peer>& peer_;
+  const std::shared_ptr<Link>& link_;
 };
 
 }  // namespace velo::messenger

@@ -35,6 +35,7 @@ PeerPaths::~PeerPaths() = default;
 void PathEngine::stop(Peer& peer) noexcept {
   if (peer.paths == nullptr) return;
   PeerPaths& paths = *peer.paths;
+  give_up(peer, make_error(Errc::not_sent, "nothing is tried any longer"));
   paths.dial = nullptr;
   paths.stage = PeerPaths::Stage::none;
   paths.next = nullptr;
@@ -65,9 +66,7 @@ void PathEngine::became_ready(const PeerPtr& peer, const LinkPtr& link) {
     ++paths.epoch;
     if (std::exchange(paths.lost, false)) ++paths.failovers;
   }
-  if (!link->agreement.path) return;
-  if (link->token.empty()) open(peer, link, [](Duration /*round_trip*/) {});
-  evaluate(peer);
+  if (link->agreement.path) evaluate(peer);
 }
 
 void PathEngine::evaluate(const PeerPtr& peer) {
@@ -160,7 +159,9 @@ void PathEngine::on_probe_greeted(const PeerPtr& peer, const LinkPtr& link, cons
   if (auto taken = impl_.take_greeting(*peer, *link, reply); !taken) {
     return probe_failed(peer, taken.error().context());
   }
+  if (link->death) return probe_failed(peer, "closed while it was greeted");
   if (!link->agreement.path) return probe_failed(peer, "the peer knows no change of path", true);
+  prepare(*link);
   open(peer, link, [this, alive = impl_.shared_from_this(), peer, link](Duration round_trip) {
     on_probe_opened(peer, link, round_trip);
   });
@@ -222,6 +223,7 @@ void PathEngine::ask(const PeerPtr& peer, const LinkPtr& link, PathMessage messa
   outgoing.pattern = Pattern::unary;
   outgoing.system = true;
   outgoing.handler = "_path";
+  outgoing.lane = lane;
   outgoing.payload = &body;
   outgoing.lane = lane;
   const MessageId id = slot->id();

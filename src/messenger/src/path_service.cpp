@@ -1,38 +1,204 @@
 // SPDX-License-Identifier: Apache-2.0
-// The other end's side of a change of path: answering `_path`.
+// The other end's side: answering `_path`, and keeping what a dead connection leaves behind until
+// its requester asks for it on another one, or time is up.
 
 #include "impl.hpp"
 #include "path_engine.hpp"
+#include "receive_log.hpp"
 
+#include <algorithm>
 #include <array>
+#include <utility>
 
 namespace velo::messenger {
 
+namespace path_service_detail {
+
+static std::vector<MessageId> decode_ids(const Bytes& bytes) {
+  std::vector<MessageId> ids;
+  for (std::size_t at = 0; at < bytes.size(); at += protocol::id_bytes) {
+    const auto id = protocol::decode_id(bytes.span().subspan(at, protocol::id_bytes));
+    ids.push_back(id ? *id : MessageId());
+  }
+  return ids;
+}
+
+static MessageId id_of(transport::FrameType type, ByteSpan header) {
+  if (type == transport::FrameType::ack) {
+    const auto ack = protocol::decode_ack(header);
+    return ack ? ack->id : MessageId();
+  }
+  const auto response = protocol::decode_response(header);
+  return response ? response->id : MessageId();
+}
+
+}  // namespace path_service_detail
+
 void PathEngine::serve(Link& link, const protocol::RequestHeader& header, ByteSpan payload) {
   auto message = decode_path_message(payload);
-  if (!message) {
-    return impl_.reply_error(link, header,
-                             make_error(Errc::bad_request, message.error().context()));
-  }
-  if (!link.agreement.path || link.dialed()) {
-    return impl_.reply_error(link, header,
-                             make_error(Errc::bad_request, "no changes of path were agreed on"));
+  const auto refuse = [&](std::string why) {
+    impl_.reply_error(link, header, make_error(Errc::bad_request, std::move(why)));
+  };
+  if (!message) return refuse(message.error().context());
+  if (!link.agreement.path || link.dialed() || !link.peer.valid()) {
+    return refuse("no changes of path were agreed on");
   }
   PathAnswer answer;
   answer.epoch = message->epoch;
+  if (message->op == "resume") {
+    if (!link.agreement.resume) return refuse("no resuming was agreed on");
+    return serve_resume(link, header.id, *message);
+  }
   if (message->op == "open") {
     // Once: the name of a connection cannot change.
-    if (link.token.empty()) link.token = message->token;
+    if (link.token.empty() && !message->token.empty()) name(link, message->token);
   } else if (message->op != "barrier") {
-    return impl_.reply_error(link, header, make_error(Errc::bad_request, "_path: " + message->op));
+    return refuse("_path: " + message->op);
   }
+  answer_path(link, header.id, answer);
+}
+
+void PathEngine::answer_path(Link& link, MessageId id, const PathAnswer& answer) {
   const Bytes body = encode(answer);
   std::array<std::byte, protocol::response_fixed_bytes> stack;
   protocol::ResponseHeader reply;
-  reply.id = header.id;
+  reply.id = id;
   const std::size_t size = protocol::encode_response(reply, stack);
-  impl_.send_reply(link, link.agreement, transport::FrameType::response,
-                   ByteSpan(stack).first(size), body);
+  (void)Impl::send_reply_on(link, transport::FrameType::response, ByteSpan(stack).first(size),
+                            body);
+}
+
+void PathEngine::name(Link& link, const Bytes& token) {
+  link.token = token;
+  if (!link.agreement.resume) return;
+  link.received = std::make_unique<ReceiveLog>(impl_.memory_);
+  const std::lock_guard lock(service_mutex_);
+  named_.try_emplace(std::string(as_text(token.span()))).first->second.open = link.self();
+}
+
+void PathEngine::send_kept(Link& link, transport::FrameType type, ByteSpan header,
+                           const Bytes& payload) noexcept {
+  const MessageId id = path_service_detail::id_of(type, header);
+  const LinkPtr successor = link.received->keep(id, type, header, payload);
+  (void)Impl::send_reply_on(successor ? *successor : link, type, header, payload);
+}
+
+void PathEngine::serve_resume(Link& link, MessageId request, const PathMessage& message) {
+  LinkPtr open;
+  LinkPtr dead;
+  {
+    const std::lock_guard lock(service_mutex_);
+    const auto found = named_.find(std::string(as_text(message.token.span())));
+    if (found != named_.end()) {
+      dead = found->second.dead;
+      if (dead == nullptr) open = found->second.open.lock();
+      // A name is a secret of the two ends; even so, nobody takes over another's calls.
+      if (open != nullptr && open->peer == link.peer) {
+        found->second.waiting.push_back({link.self(), request, message.ids, message.epoch});
+      }
+    }
+  }
+  if (open != nullptr && open->peer == link.peer) {
+    // Its end is told once nothing more comes by it.
+    open->connection().close(transport::make_error(transport::Errc::connection_lost,
+                                                   "the peer goes on by another path"));
+    return;
+  }
+  if (dead == nullptr || dead->peer != link.peer) {
+    PathAnswer unknown;
+    unknown.epoch = message.epoch;
+    return answer_path(link, request, unknown);
+  }
+  take_over(*dead, {link.self(), request, message.ids, message.epoch});
+}
+
+void PathEngine::take_over(Link& dead, const Waiting& asked) {
+  std::vector<ReceiveLog::Reply> again;
+  const auto fates =
+      dead.received->resume(path_service_detail::decode_ids(asked.ids), asked.by, again);
+  std::vector<std::byte> bytes(fates.size());
+  std::transform(fates.begin(), fates.end(), bytes.begin(),
+                 [](ReceiveLog::Fate fate) { return static_cast<std::byte>(fate); });
+  PathAnswer answer;
+  answer.epoch = asked.epoch;
+  answer.known = true;
+  answer.fates = Bytes::copy(bytes);
+  answer_path(*asked.by, asked.request, answer);
+  for (const ReceiveLog::Reply& reply : again) {
+    (void)Impl::send_reply_on(*asked.by, reply.type, reply.header.span(), reply.payload);
+  }
+}
+
+bool PathEngine::outlive(Link& link) {
+  if (link.received == nullptr || impl_.stopped_.load(std::memory_order_seq_cst)) return false;
+  const std::string token(as_text(link.token.span()));
+  std::vector<Waiting> waiting;
+  LinkPtr given_up;
+  {
+    const std::lock_guard lock(service_mutex_);
+    const auto found = named_.find(token);
+    if (found == named_.end()) return false;
+    found->second.dead = link.self();
+    waiting = std::exchange(found->second.waiting, {});
+    dead_.push_back(token);
+    if (dead_.size() > limits::resumable_connections_max) given_up = take_dead(dead_.front());
+  }
+  if (given_up != nullptr) let_go(*given_up);
+  for (const Waiting& asked : waiting) take_over(link, asked);
+  look_at_dead(link.self());
+  return true;
+}
+
+PathEngine::LinkPtr PathEngine::take_dead(const std::string& token) {
+  const std::string name = token;
+  std::erase(dead_, name);
+  const auto found = named_.find(name);
+  if (found == named_.end()) return nullptr;
+  LinkPtr link = std::move(found->second.dead);
+  named_.erase(found);
+  return link;
+}
+
+void PathEngine::let_go(Link& link) {
+  if (!link.received->resumed()) link.stop_all_inbound();
+  link.received->forget();
+}
+
+void PathEngine::look_at_dead(const LinkPtr& link) {
+  after(link, limits::resume_patience, [this, link] { patience_over(link); });
+}
+
+void PathEngine::patience_over(const LinkPtr& link) {
+  // Calls that another connection carries on keep their deadlines.
+  const TimePoint next = link->expire_inbound(impl_.world_.clock().now());
+  if (link->received->resumed() && next != TimePoint::never() &&
+      !impl_.stopped_.load(std::memory_order_acquire)) {
+    return look_at_dead(link);
+  }
+  LinkPtr mine;
+  {
+    const std::lock_guard lock(service_mutex_);
+    mine = take_dead(std::string(as_text(link->token.span())));
+  }
+  if (mine != nullptr) let_go(*mine);
+}
+
+void PathEngine::stop_serving() {
+  std::vector<LinkPtr> links;
+  {
+    const std::lock_guard lock(service_mutex_);
+    for (const std::string& token : std::exchange(dead_, {})) {
+      const auto found = named_.find(token);
+      if (found != named_.end() && found->second.dead != nullptr) {
+        links.push_back(found->second.dead);
+      }
+    }
+    named_.clear();
+  }
+  for (const LinkPtr& link : links) {
+    link->stop_all_inbound();
+    link->received->forget();
+  }
 }
 
 }  // namespace velo::messenger

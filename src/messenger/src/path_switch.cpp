@@ -6,11 +6,13 @@
 #include "impl.hpp"
 #include "path_engine.hpp"
 #include "request_window.hpp"
+#include "sent_log.hpp"
 
 #include <velo/base/log.hpp>
 #include <velo/base/planted.hpp>
 
 #include <algorithm>
+#include <memory>
 #include <utility>
 
 namespace velo::messenger {
@@ -125,6 +127,11 @@ void PathEngine::finish_switch(const PeerPtr& peer) {
   }
   VELO_LOG_DEBUG(messenger, "path changed", {"worker", peer->worker.to_string()},
                  {"from", std::string(old->route->key())}, {"to", std::string(next->route->key())});
+  if (old->sent_log != nullptr) {
+    // The peer has taken in all of it.
+    old->sent_log->begin_confirmation();
+    (void)old->sent_log->confirmed();
+  }
   retire(old, path_switch_detail::retire_first);
   settle_on(peer, next);
 }
@@ -148,11 +155,12 @@ void PathEngine::settle_on(const PeerPtr& peer, const LinkPtr& link) {
     const std::lock_guard lock(peer->mutex);
     if (!peer->removed) peer->link = link;
     // A handler may have been registered since this link was greeted.
-    ask_first = std::any_of(peer->pending.begin(), peer->pending.end(), [&](const auto& send) {
-      return !send.is_reply && send.pattern == Pattern::fire && !send.handler.starts_with('_') &&
-             !link->may_have_handler(send.handler);
-    });
-    if (ask_first && !peer->removed) {
+    ask_first = !peer->removed &&
+                std::any_of(peer->pending.begin(), peer->pending.end(), [&](const auto& send) {
+                  return !send.is_reply && send.pattern == Pattern::fire &&
+                         !send.handler.starts_with('_') && !link->may_have_handler(send.handler);
+                });
+    if (ask_first) {
       peer->state = Peer::State::asking;
       peer->asking = false;
       link->held.store(true, std::memory_order_seq_cst);
@@ -165,40 +173,65 @@ void PathEngine::settle_on(const PeerPtr& peer, const LinkPtr& link) {
 }
 
 void PathEngine::retire(const LinkPtr& link, Duration pause) {
-  struct Look {
-    std::shared_ptr<Impl> impl;
-    LinkPtr link;
-    Duration pause;
-    Look(std::shared_ptr<Impl> i, LinkPtr l, Duration p)
-        : impl(std::move(i)), link(std::move(l)), pause(p) {}
-  };
+  after(link, pause, [this, link, pause] {
+    if (link->death) return;
+    bool busy = false;
+    impl_.calls_->for_each_live([&](CallSlot& slot, std::uint64_t /*generation*/) {
+      busy = busy || slot.travels_on.serial() == link->serial();
+    });
+    if (busy) return retire(link, std::min(2 * pause, path_switch_detail::retire_longest));
+    link->connection().close_after_flush(path_switch_detail::closed("another path took over"),
+                                         limits::flush_patience);
+  });
+}
+
+struct PathEngine::After {
+  std::shared_ptr<Impl> impl;
+  LinkPtr link;
+  std::move_only_function<void()> then;
+  Shard::TimerId id = 0;
+
+  After(std::shared_ptr<Impl> i, LinkPtr l, std::move_only_function<void()> t)
+      : impl(std::move(i)), link(std::move(l)), then(std::move(t)) {}
+
+  static void over(void* argument) {
+    const std::unique_ptr<After> due(static_cast<After*>(argument));
+    {
+      const std::lock_guard lock(due->impl->paths_->service_mutex_);
+      due->impl->paths_->timers_.erase(due.get());
+    }
+    due->then();
+  }
+};
+
+void PathEngine::after(const LinkPtr& link, Duration pause, std::move_only_function<void()> then) {
+  if (impl_.stopped_.load(std::memory_order_seq_cst)) return;
   Shard& shard = link->connection().shard();
-  auto look = std::make_unique<Look>(impl_.shared_from_this(), link, pause);
-  const TimePoint at = shard.now() + pause;
-  shard.start_timer(
-      at, Task0{[](void* argument) {
-                  const std::unique_ptr<Look> due(static_cast<Look*>(argument));
-                  Impl& impl = *due->impl;
-                  if (due->link->death || impl.stopped_.load(std::memory_order_acquire)) return;
-                  bool busy = false;
-                  impl.calls_->for_each_live([&](CallSlot& slot, std::uint64_t /*generation*/) {
-                    busy = busy || slot.travels_on.serial() == due->link->serial();
-                  });
-                  if (!busy) {
-                    due->link->connection().close_after_flush(
-                        path_switch_detail::closed("another path took over"),
-                        limits::flush_patience);
-                    return;
-                  }
-                  const Duration longest = path_switch_detail::retire_longest;
-                  impl.paths_->retire(due->link, std::min(2 * due->pause, longest));
-                },
-                look.release()});
+  auto* due = new After(impl_.shared_from_this(), link, std::move(then));
+  {
+    const std::lock_guard lock(service_mutex_);
+    timers_.insert(due);
+  }
+  due->id = shard.start_timer(shard.now() + pause, Task0{&After::over, due});
+}
+
+void PathEngine::cancel_timers(Shard& shard) noexcept {
+  std::vector<std::unique_ptr<After>> cancelled;
+  const std::lock_guard lock(service_mutex_);
+  for (auto at = timers_.begin(); at != timers_.end();) {
+    After* const due = *at;
+    const bool mine = &due->link->connection().shard() == &shard;
+    if (mine && shard.cancel_timer(due->id)) {
+      cancelled.emplace_back(due);
+      at = timers_.erase(at);
+    } else {
+      ++at;
+    }
+  }
 }
 
 void PathEngine::link_closed(Link& link, const Error& reason) {
   const PeerPtr peer = impl_.find_peer(link.peer);
-  link.death = reason;
   if (peer == nullptr) {
     if (link.window != nullptr) {
       impl_.fail_pending(link.window->close(), make_error(Errc::not_sent, reason.to_string()));
@@ -216,7 +249,9 @@ void PathEngine::link_closed(Link& link, const Error& reason) {
 void PathEngine::fail_over(const PeerPtr& peer, const LinkPtr& link) {
   PeerPaths& paths = of(*peer);
   take_back(peer, *link);
-  impl_.end_calls_of(*link, *link->death);
+  collect(*peer, *link);
+  const std::unordered_set<std::uint64_t> unresolved = unresolved_ids(*peer);
+  impl_.end_calls_of(*link, *link->death, &unresolved);
   bool current = false;
   {
     const std::lock_guard lock(peer->mutex);
@@ -231,7 +266,26 @@ void PathEngine::fail_over(const PeerPtr& peer, const LinkPtr& link) {
     if (paths.stage != Stage::greeting) probe_failed(peer, "closed while it was greeted");
     return;
   }
-  if (!current) return impl_.forget_if_unused(peer);
+  if (!current) {
+    // One that had been given up for another: what it left is asked for there.
+    LinkPtr other;
+    {
+      const std::lock_guard lock(peer->mutex);
+      const bool up = peer->state == Peer::State::ready || peer->state == Peer::State::asking ||
+                      peer->state == Peer::State::switching;
+      if (up && !paths.resuming) other = peer->link;
+    }
+    if (other != nullptr && !other->death && !unresolved.empty()) {
+      std::vector<PeerPaths::Unresolved> left;
+      {
+        const std::lock_guard lock(peer->mutex);
+        left = std::exchange(paths.unresolved, {});
+      }
+      resume(peer, other, std::move(left));
+    }
+    return impl_.forget_if_unused(peer);
+  }
+  paths.resuming = false;
   {
     const std::lock_guard lock(peer->mutex);
     const TimePoint now = impl_.world_.clock().now();
@@ -239,13 +293,17 @@ void PathEngine::fail_over(const PeerPtr& peer, const LinkPtr& link) {
     if (now - peer->ready_since >= limits::connection_lived_min) record.backoff.reset();
     note_failure(*peer, *link->route, "the connection was lost", false);
   }
-  const bool greeted = paths.stage == Stage::waiting || paths.stage == Stage::quieting ||
-                       paths.stage == Stage::barrier;
-  if (greeted && !impl_.stopped_.load(std::memory_order_seq_cst)) {
+  const bool has_next = paths.stage == Stage::waiting || paths.stage == Stage::quieting ||
+                        paths.stage == Stage::barrier;
+  if (has_next && !impl_.stopped_.load(std::memory_order_seq_cst)) {
     const LinkPtr next = std::exchange(paths.next, nullptr);
     paths.old = nullptr;
     paths.stage = Stage::none;
-    return settle_on(peer, next);
+    {
+      const std::lock_guard lock(peer->mutex);
+      if (!peer->removed) peer->link = next;
+    }
+    return greeted(peer, next);
   }
   next_attempt(peer, *link);
 }
@@ -256,7 +314,9 @@ void PathEngine::next_attempt(const PeerPtr& peer, const Link& link) {
     const std::lock_guard lock(peer->mutex);
     if (peer->removed || peer->link.get() != &link) return;
     const std::vector<PathOption> all = options(*peer);
-    const RankedPath best = rank(*peer, all, impl_.world_.clock().now()).front();
+    // As it looks without the one that died.
+    const RankedPath best =
+        rank_paths(all, policy_, {}, of(*peer).forced, impl_.world_.clock().now()).front();
     another = best.usable && !best.waiting;
   }
   // Elsewhere it may be reached at once, however soon this one broke.

@@ -40,6 +40,9 @@ struct PendingSend {
   std::string handler;
   Bytes headers;
   Bytes payload;
+  /// Sent before, on a connection that died, and not received: `call` if it still waits for an end.
+  enum class Again : std::uint8_t { no, call, ended };
+  Again again = Again::no;
 
   Lane lane() const noexcept { return is_reply ? Lane::replies : Lane::requests; }
   std::size_t bytes() const noexcept {
@@ -69,6 +72,8 @@ struct Peer {
   void note_identity(const ConnectionIdentity& seen) {
     if (!identity || seen.instance_proven || !identity->instance_proven) identity = seen;
   }
+  /// Under `mutex`: somebody waits for a connection.
+  bool awaited() const noexcept;
   /// Under `mutex`: leaves idle or pausing.
   Start begin_attempt();
 

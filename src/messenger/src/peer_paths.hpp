@@ -8,6 +8,7 @@
 
 #include "backoff.hpp"
 #include "link.hpp"
+#include "sent_log.hpp"
 
 #include <velo/base/world.hpp>
 #include <velo/transport/transport.hpp>
@@ -56,6 +57,13 @@ struct PeerPaths {
   std::uint64_t upgrades = 0;
   std::uint64_t failovers = 0;
   std::uint64_t resumed = 0;
+  /// Of dead connections, by name: what was sent on them and not answered, in order.
+  struct Unresolved {
+    Bytes token;
+    std::vector<SentLog::Kept> kept;
+    Unresolved() = default;
+  };
+  std::vector<Unresolved> unresolved;
   bool lost = false;  ///< the last connection died, and no other has taken over yet
 
   // On the peer's shard.
@@ -66,6 +74,7 @@ struct PeerPaths {
   std::shared_ptr<Link> next;
   std::shared_ptr<Link> old;
   std::size_t barriers = 0;  ///< not answered yet
+  bool resuming = false;     ///< the peer is not ready before that is over
   std::unique_ptr<Timer> timer;
 };
 

@@ -175,7 +175,7 @@ void Impl::forget_if_unused(const std::shared_ptr<Peer>& peer) {
   const std::unique_lock lock(peers_mutex_);
   const std::lock_guard peer_lock(peer->mutex);
   if (peer->registered || peer->removed || peer->greeted_links > 0 ||
-      peer->state != Peer::State::idle || !peer->pending.empty()) {
+      peer->state != Peer::State::idle || peer->awaited()) {
     return;
   }
   peer->removed = true;

@@ -36,6 +36,10 @@ Peer::Peer(std::size_t shard_index, std::shared_ptr<MemoryBudget> memory)
     : pending_memory(std::move(memory)), shard(shard_index) {}
 Peer::~Peer() = default;
 
+bool Peer::awaited() const noexcept {
+  return !pending.empty() || (paths != nullptr && !paths->unresolved.empty());
+}
+
 Peer::Start Peer::begin_attempt() {
   ++attempt;
   dialled = false;
@@ -88,7 +92,7 @@ void Impl::end_pause(const std::shared_ptr<Peer>& peer, std::uint64_t attempt) {
     const std::lock_guard lock(peer->mutex);
     if (peer->removed || peer->attempt != attempt || peer->state != Peer::State::pausing) return;
     drop_ended(*peer);
-    if (peer->pending.empty()) {
+    if (!peer->awaited()) {
       peer->state = Peer::State::idle;
     } else {
       start = peer->begin_attempt();
@@ -112,7 +116,7 @@ void Impl::end_pause_early(const std::shared_ptr<Peer>& peer) {
 
 void Impl::drop_ended(Peer& peer) {
   std::erase_if(peer.pending, [&](const PendingSend& send) {
-    if (send.is_reply) return false;
+    if (send.is_reply || send.again == PendingSend::Again::ended) return false;
     const CallSlot* slot = calls_->find(send.id.slot());
     if (slot != nullptr && slot->live_generation() == send.id.generation()) return false;
     peer.pending_memory.remove(send.bytes());
@@ -136,7 +140,7 @@ void Impl::link_lost(const std::shared_ptr<Peer>& peer, const Link& link, bool e
         stopped_.load(std::memory_order_acquire)) {
       peer->backoff.reset();
       peer->state = Peer::State::idle;
-      if (peer->pending.empty()) return;
+      if (!peer->awaited()) return;
       start = peer->begin_attempt();
     } else {
       // One that greets and breaks, again and again, is no better than one that cannot be reached.
@@ -173,6 +177,7 @@ void Impl::fail_attempt(const std::shared_ptr<Peer>& peer, std::uint64_t attempt
   VELO_LOG_DEBUG(messenger, "peer not reached", {"worker", peer->worker.to_string()},
                  {"error", error.to_string()},
                  {"pause_ms", pause ? pause->count() / 1'000'000 : 0});
+  if (paths_ != nullptr) paths_->give_up(*peer, error);
   fail_pending(std::move(pending), error);
   if (pause) return start_pause(peer, attempt, world_.clock().now() + *pause);
   forget_if_unused(peer);

@@ -5,6 +5,7 @@
 #include "no_room.hpp"
 #include "path_engine.hpp"
 #include "request_window.hpp"
+#include "sent_log.hpp"
 #include "waiting_send.hpp"
 
 #include <velo/codec/json_value.hpp>
@@ -21,6 +22,23 @@ static transport::SendResult send(Link& link, ByteSpan header, const Bytes& body
   frame.lane = lane;
   frame.may_be_lost = may_be_lost;
   return link.connection().send(frame);
+}
+
+/// The body as the peer reads it; in `converted` where that is not as it was given.
+static Result<const Bytes*> body_for(const Link& link, const Outgoing& outgoing, Bytes& converted) {
+  if (!outgoing.typed || link.agreement.msgpack) return outgoing.payload;
+  auto json = outgoing.payload->empty() ? Result<std::string>("null")
+                                        : codec::msgpack_to_json(*outgoing.payload);
+  if (!json) return json.error();
+  converted = Bytes::own(std::move(*json));
+  return static_cast<const Bytes*>(&converted);
+}
+
+/// Of the call's deadline, in microseconds.
+static std::uint64_t left_of(const CallSlot& slot, const Link& link) noexcept {
+  const Duration left = TimePoint(Duration(slot.deadline_ns.load(std::memory_order_relaxed))) -
+                        link.connection().shard().now();
+  return left <= Duration::zero() ? 0 : static_cast<std::uint64_t>(left.count() / 1000);
 }
 
 }  // namespace router_detail
@@ -148,23 +166,6 @@ void Impl::route(CallSpec& spec, CallSlot& slot, const Outgoing& outgoing) {
   send_or_enqueue(spec, std::move(*peer), slot, outgoing);
 }
 
-/// The send has come back from the link that it found, if it found one.
-class Impl::LeaveLink {
- public:
-  LeaveLink(Impl& impl, const std::shared_ptr<Peer>& peer, const std::shared_ptr<Link>& link)
-      : impl_(impl), peer_(peer), link_(link) {}
-  LeaveLink(const LeaveLink&) = delete;
-  LeaveLink& operator=(const LeaveLink&) = delete;
-  ~LeaveLink() {
-    if (link_ != nullptr && impl_.paths_ != nullptr) impl_.paths_->leave(peer_, *link_);
-  }
-
- private:
-  Impl& impl_;
-  const std::shared_ptr<Peer>& peer_;
-  const std::shared_ptr<Link>& link_;
-};
-
 void Impl::send_or_enqueue(const CallSpec& spec, std::shared_ptr<Peer> peer, CallSlot& slot,
                            const Outgoing& outgoing) {
   const MessageId id = slot.id();
@@ -181,7 +182,7 @@ void Impl::send_or_enqueue(const CallSpec& spec, std::shared_ptr<Peer> peer, Cal
       if (peer->state == Peer::State::ready) link = peer->link;
       if (link != nullptr && paths_ != nullptr) paths_->enter(*link);
     }
-    const LeaveLink leave(*this, peer, link);
+    const LeaveLink leave(paths_.get(), peer, link);
     const bool unlisted = link != nullptr && outgoing.pattern == Pattern::fire &&
                           !link->may_have_handler(outgoing.handler);
     if (!link || unlisted) {
@@ -264,28 +265,19 @@ Impl::Transmitted Impl::end_too_large(MessageId id) {
 
 Impl::Transmitted Impl::transmit(Link& link, CallSlot& slot, MessageId id, const Outgoing& outgoing,
                                  SlotHold hold) {
-  const Bytes* body = outgoing.payload;
   Bytes converted;
-  if (outgoing.typed && !link.agreement.msgpack) {
-    auto json = body->empty() ? Result<std::string>("null") : codec::msgpack_to_json(*body);
-    if (!json) {
-      end_call(id, make_error(Errc::bad_request, json.error().to_string()));
-      return Transmitted::done;
-    }
-    converted = Bytes::own(std::move(*json));
-    body = &converted;
+  const auto body_or = router_detail::body_for(link, outgoing, converted);
+  if (!body_or) {
+    end_call(id, make_error(Errc::bad_request, body_or.error().to_string()));
+    return Transmitted::done;
   }
+  const Bytes* body = *body_or;
   protocol::RequestHeader header;
   header.response_type = static_cast<protocol::ResponseType>(outgoing.pattern);
   header.id = id;
   header.name = outgoing.handler;
   header.headers = outgoing.headers;
-  if (link.agreement.hdr2) {
-    const Duration left = TimePoint(Duration(slot.deadline_ns.load(std::memory_order_relaxed))) -
-                          link.connection().shard().now();
-    header.timeout_us =
-        left <= Duration::zero() ? 0 : static_cast<std::uint64_t>(left.count() / 1000);
-  }
+  if (link.agreement.hdr2) header.timeout_us = router_detail::left_of(slot, link);
   const std::size_t size = protocol::encoded_size(header);
   if (size + body->size() > link.agreement.frame_bytes_max) return end_too_large(id);
   std::uint64_t charge = 0;
@@ -303,18 +295,25 @@ Impl::Transmitted Impl::transmit(Link& link, CallSlot& slot, MessageId id, const
     return Transmitted::done;  // the call ended while it waited
   }
   const auto end_unsent = [&](Error error) {
+    if (link.sent_log != nullptr) link.sent_log->remove(id);
     if (take_off_link(mark, slot, id.generation(), charge)) {
       if (charge != 0) give_window(link, charge);
       end_call(id, std::move(error));
     }
     return Transmitted::done;
   };
+  const bool kept =
+      link.sent_log != nullptr && outgoing.handler.front() != '_' && !outgoing.may_be_lost;
+  if (kept) paths_->keep(link, id, outgoing);
   const transport::SendResult sent =
       router_detail::send(link, ByteSpan(out).first(size), *body, lane, outgoing.may_be_lost);
   switch (sent.admission) {
     case transport::Admission::accepted:
-      if (!outgoing.system) calls_->ledger().accepted(link.account, outgoing.pattern);
+      if (!outgoing.system && !outgoing.again) {
+        calls_->ledger().accepted(link.account, outgoing.pattern);
+      }
       if (outgoing.may_be_lost) calls_->ledger().may_be_lost(link.account);
+      if (kept) paths_->kept_was_sent(link, id);
       // The call may have ended inside send(); its slot stays ours until the Op is handed out.
       if (hold == SlotHold::held) slot.stream_end.store(sent.end, std::memory_order_release);
       if (outgoing.pattern != Pattern::fire) return Transmitted::done;
@@ -330,6 +329,7 @@ Impl::Transmitted Impl::transmit(Link& link, CallSlot& slot, MessageId id, const
       return end_unsent(make_error(Errc::too_large, "the request is over the frame limit"));
     case transport::Admission::closed: break;
   }
+  if (kept) link.sent_log->remove(id);
   return take_off_link(mark, slot, id.generation(), charge) ? Transmitted::link_closed
                                                             : Transmitted::done;
 }

@@ -39,6 +39,7 @@ void Impl::stop_now(const Error& reason) {
   requests_cut_off_.store(running_requests_.load(std::memory_order_acquire),
                           std::memory_order_release);
   for (const auto& transport : transports_) transport->stop();
+  if (paths_ != nullptr) paths_->stop_serving();
   std::deque<std::shared_ptr<WaitingSend>> waiting;
   {
     const std::lock_guard lock(waiting_mutex_);
@@ -81,6 +82,7 @@ void Impl::stop_now(const Error& reason) {
 
 void Impl::stop_on_shard(std::size_t index) {
   calls_->close_cache(index);
+  if (paths_ != nullptr) paths_->cancel_timers(shard(index));
   std::vector<std::shared_ptr<Peer>> mine;
   {
     const std::shared_lock lock(peers_mutex_);

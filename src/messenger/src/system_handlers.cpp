@@ -3,6 +3,7 @@
 // `_books` is in books.cpp.
 
 #include "impl.hpp"
+#include "path_health.hpp"
 
 #include <velo/base/log.hpp>
 
@@ -15,6 +16,7 @@ void Impl::register_system_handlers() {
   if (extensions_) {
     own(Handler::am_handler("_cancel", [](Context&) {}).inline_().build());
     register_books_handler();
+    if (paths_ != nullptr) PathHealthChecks::register_explain(*this);
   }
   own(Handler::unary_handler("_list_handlers",
                              [this](Context& context) {

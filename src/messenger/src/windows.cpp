@@ -5,6 +5,7 @@
 #include "impl.hpp"
 #include "no_room.hpp"
 #include "request_window.hpp"
+#include "sent_log.hpp"
 
 #include <array>
 #include <utility>
@@ -109,6 +110,7 @@ void Impl::end_by_peer(Link& link, MessageId id, std::optional<Error> error) {
   CallSlot* slot = answerable(link, id);
   if (slot == nullptr || !slot->claim(id.generation())) return;
   if (link.stranger()) link.stranger_made_sense();
+  if (link.sent_log != nullptr) link.sent_log->remove(id);
   const std::uint64_t charge = slot->charge();
   slot->end(std::move(error));
   if (charge != 0) give_window(link, charge);

@@ -83,6 +83,23 @@ constexpr Duration redial_pause_longest = std::chrono::seconds(10);
 /// Life of a connection that proves that its peer can be reached. Policy: one that broke sooner
 /// counts as one more failure; after a longer one the peer is dialled again at once.
 constexpr Duration connection_lived_min = std::chrono::seconds(1);
+/// Requests of one connection that are kept, until they are answered, for the case that it dies and
+/// another path carries them on; their bytes are charged to the memory budget. Policy: more are not
+/// kept, and end with their connection.
+constexpr std::size_t kept_requests_max = 65'536;
+/// Replies of one connection that are kept for the case that it dies before they arrived. Policy:
+/// the oldest go, and their calls would then end as Errc::connection_lost.
+constexpr std::size_t kept_replies_max = 4'096;
+/// The same in bytes, which are charged to the memory budget. Policy: as above.
+constexpr std::size_t kept_reply_bytes_max = std::size_t{4} << 20;
+/// How long the handlers of a connection that died run on, and its last replies are kept, for a
+/// requester that comes back by another path. Policy: then they are stopped and dropped.
+constexpr Duration resume_patience = std::chrono::seconds(10);
+/// Dead connections that are remembered so. Policy: the oldest is given up.
+constexpr std::size_t resumable_connections_max = 1'024;
+/// What a fire-and-forget message that is sent again by another path says that its handler has
+/// left. Policy: then its deadline is over.
+constexpr Duration resend_patience = std::chrono::seconds(30);
 /// How much shorter a measured round trip must be than that of a path that would be chosen
 /// otherwise. Policy: a smaller gain changes nothing.
 constexpr int path_gain_times = 2;

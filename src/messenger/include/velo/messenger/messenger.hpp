@@ -110,6 +110,17 @@ class Messenger {
   /// How the peer is reached just now, what else there is, and why not that. Of an unknown peer: a
   /// report without candidates.
   PathReport explain_path(const InstanceId& peer) const;
+  /// How the node `node` reaches the peer `to`: asked of its handler `_explain`, which nodes with
+  /// several transports have.
+  Op<PathReport> explain_path_of(const InstanceId& node, const InstanceId& to,
+                                 Duration timeout = messenger::limits::hello_timeout);
+  /// Whether the transport reaches the peer just now: connects and greets anew, beside what is in
+  /// use. The Op does not fail; the state says what happened. Of all transports, in the order of
+  /// the builder, without a key.
+  Op<PathHealth> check_health(const InstanceId& peer, std::string_view transport,
+                              Duration timeout = messenger::limits::hello_timeout);
+  Op<std::vector<PathHealth>> check_health(const InstanceId& peer,
+                                           Duration timeout = messenger::limits::hello_timeout);
   /// From now on this transport ("tcp", "uds", ...) is the first choice for the peer, before
   /// builder and measurements; while a connection is up it moves there in the background, and the
   /// order of what is sent is kept. Empty: no such wish any longer. Errc::unknown_peer,

@@ -1,0 +1,97 @@
+// SPDX-License-Identifier: Apache-2.0
+// What was sent and not answered.
+
+#include "sent_log.hpp"
+
+#include <velo/messenger/limits.hpp>
+
+#include <algorithm>
+#include <utility>
+
+namespace velo::messenger {
+
+void SentLog::erase(std::unordered_map<std::uint64_t, Kept>::iterator at) {
+  memory_.remove(at->second.send.bytes());
+  kept_.erase(at);
+}
+
+void SentLog::add(PendingSend send, Bytes origin) {
+  const std::lock_guard lock(mutex_);
+  if (kept_.size() >= limits::kept_requests_max) return;
+  if (!memory_.add(send.bytes(), Lane::requests)) return;
+  Kept kept;
+  kept.order = ++next_;
+  kept.origin = std::move(origin);
+  const std::uint64_t key = send.id.local();
+  kept.send = std::move(send);
+  kept_.insert_or_assign(key, std::move(kept));
+}
+
+bool SentLog::sent(MessageId id) {
+  const std::lock_guard lock(mutex_);
+  const auto found = kept_.find(id.local());
+  if (found == kept_.end()) return false;
+  found->second.sent = true;
+  if (found->second.send.pattern != Pattern::fire) return false;
+  ++fires_;
+  return !std::exchange(confirming_, true);
+}
+
+void SentLog::remove(MessageId id) {
+  const std::lock_guard lock(mutex_);
+  const auto found = kept_.find(id.local());
+  if (found != kept_.end()) erase(found);
+}
+
+void SentLog::begin_confirmation() {
+  const std::lock_guard lock(mutex_);
+  fires_ = 0;
+  for (auto& [key, kept] : kept_) {
+    if (kept.sent && kept.send.pattern == Pattern::fire) kept.covered = true;
+  }
+}
+
+bool SentLog::confirmed() {
+  const std::lock_guard lock(mutex_);
+  for (auto at = kept_.begin(); at != kept_.end();) {
+    const auto next = std::next(at);
+    if (at->second.covered) erase(at);
+    at = next;
+  }
+  confirming_ = fires_ != 0;
+  return confirming_;
+}
+
+std::vector<SentLog::Kept> SentLog::take_all(const std::function<bool(MessageId)>& alive) {
+  std::vector<Kept> all;
+  {
+    const std::lock_guard lock(mutex_);
+    for (auto& [key, kept] : kept_) all.push_back(std::move(kept));
+    kept_.clear();
+    memory_.clear();
+  }
+  std::erase_if(all, [&](const Kept& kept) {
+    return kept.send.pattern != Pattern::fire && !alive(kept.send.id);
+  });
+  std::sort(all.begin(), all.end(), [](const Kept& a, const Kept& b) { return a.order < b.order; });
+  return all;
+}
+
+void SentLog::prune(const std::function<bool(MessageId)>& alive) {
+  const std::lock_guard lock(mutex_);
+  if (kept_.size() < prune_at_) return;
+  for (auto at = kept_.begin(); at != kept_.end();) {
+    const auto next = std::next(at);
+    const PendingSend& send = at->second.send;
+    if (send.pattern != Pattern::fire && !alive(send.id)) erase(at);
+    at = next;
+  }
+  prune_at_ = std::max<std::size_t>(256, 2 * kept_.size());
+}
+
+std::size_t SentLog::size() {
+  const std::lock_guard lock(mutex_);
+  return kept_.size();
+}
+
+}  // namespace velo::messenger
