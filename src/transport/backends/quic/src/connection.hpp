@@ -77,6 +77,10 @@ class QuicConnection final : public Connection {
   /// Under which the endpoint knows it.
   std::uint64_t number() const noexcept { return number_; }
   bool finished() const noexcept { return finished_; }
+  /// The other end is there now.
+  bool is_with(const NetAddress& address) const noexcept {
+    return session_ != nullptr && session_->remote() == address;
+  }
 
   // For the session.
   void collect(std::vector<QueuedFrame>& into) noexcept;

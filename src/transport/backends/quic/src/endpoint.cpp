@@ -159,7 +159,7 @@ void QuicEndpoint::on_datagram(const NetAddress& from, const NetAddress& /*to*/,
     return;
   }
   if (ids.version != 0) return arrive(from, datagram);
-  answer_reset(from, ids, datagram.size());
+  answer_reset(from, ids, datagram);
 }
 
 void QuicEndpoint::on_batch_end() {

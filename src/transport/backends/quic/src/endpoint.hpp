@@ -92,7 +92,7 @@ class QuicEndpoint final : public std::enable_shared_from_this<QuicEndpoint>,
   // Packets of no connection (endpoint_arrivals.cpp).
   void answer_version(const NetAddress& from, const ngtcp2_version_cid& ids, std::size_t size);
   bool answer_for_the_buried(const NetAddress& from, std::uint64_t id);
-  void answer_reset(const NetAddress& from, const ngtcp2_version_cid& ids, std::size_t size);
+  void answer_reset(const NetAddress& from, const ngtcp2_version_cid& ids, ByteSpan datagram);
   void arrive(const NetAddress& from, ByteSpan datagram);
   bool validate(const NetAddress& from, QuicSession::Arrival& arrival, bool& validated);
   void let_in(const NetAddress& from, const QuicSession::Arrival& arrival, bool validated,

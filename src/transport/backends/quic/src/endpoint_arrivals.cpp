@@ -65,7 +65,8 @@ bool QuicEndpoint::answer_for_the_buried(const NetAddress& from, std::uint64_t i
 }
 
 void QuicEndpoint::answer_reset(const NetAddress& from, const ngtcp2_version_cid& ids,
-                                std::size_t size) {
+                                ByteSpan datagram) {
+  const std::size_t size = datagram.size();
   if (size < arrivals::reset_bytes_min) return;
   const TimePoint now = shard_.now();
   if (now - resets_since_ >= std::chrono::seconds(1)) {
@@ -73,6 +74,13 @@ void QuicEndpoint::answer_reset(const NetAddress& from, const ngtcp2_version_cid
     resets_ = 0;
   }
   if (++resets_ > limits::quic_resets_per_second) return;
+  // It may itself be a reset, which carries no id of ours: who has this peer can tell.
+  for (const auto& [number, pointer] : connections_) {
+    auto& connection = static_cast<QuicConnection&>(*pointer);
+    if (!connection.is_with(from)) continue;
+    connection.receive(from, datagram);
+    if (connection.ended()) return;
+  }
   ngtcp2_cid id;
   ngtcp2_cid_init(&id, ids.dcid, ids.dcidlen);
   std::array<std::uint8_t, NGTCP2_STATELESS_RESET_TOKENLEN> token;
