@@ -64,6 +64,16 @@ struct HandlersOptions {
 };
 int run_handlers(const Globals& globals, const HandlersOptions& options);
 
+struct ExplainOptions {
+  Rendezvous where;
+  std::string from;  ///< a prefix of an instance id, or "me"
+  std::string to;
+  Duration timeout = std::chrono::seconds(5);
+};
+int run_explain_path(const Globals& globals, const ExplainOptions& options);
+/// Adds `velo explain` with its subcommands. Defined in explain_command.cpp.
+void add_explain_command(CLI::App& app, Globals& globals);
+
 struct CallOptions {
   Rendezvous where;
   std::string peer;

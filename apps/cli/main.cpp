@@ -201,6 +201,7 @@ static void fill(CLI::App& app, Globals& globals) {
   add_handlers(app, globals);
   add_call(app, globals);
   add_echo(app, globals);
+  add_explain_command(app, globals);
   add_identity_command(app, globals);
   add_completion_command(app, globals);
   add_demo_worker(app, globals);
