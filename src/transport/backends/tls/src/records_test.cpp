@@ -3,11 +3,16 @@
 
 #include "records.hpp"
 
+#include <velo/transport/interfaces.hpp>
+
 #include <gtest/gtest.h>
 #include <sys/uio.h>
 
 #include <algorithm>
 #include <array>
+#include <cstdlib>
+#include <fstream>
+#include <iterator>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -79,6 +84,40 @@ TEST(Records, AreProtectedAsTheStandardsExampleSays) {
   const auto close_notify = hex("1703030013c9872760655666b74d7ff1153efd6db6d0b0e3");
   const auto alert = sealed(sealer, ContentType::alert, std::string_view("\1\0", 2));
   EXPECT_EQ(as_text(alert), as_text(close_notify));
+}
+
+/// The protocol's page; empty when the tree is not known.
+static std::string page() {
+  const char* const tree = std::getenv("VELO_SOURCE_DIR");
+  if (tree == nullptr) return {};
+  std::ifstream in(std::string(tree) + "/docs/protocols/tls.md");
+  return {std::istreambuf_iterator<char>(in), std::istreambuf_iterator<char>()};
+}
+
+static std::string spaced_hex(ByteSpan bytes) {
+  std::string text;
+  for (const std::byte byte : bytes) {
+    constexpr std::string_view digits = "0123456789abcdef";
+    text += text.empty() ? "" : " ";
+    text += digits[std::to_integer<unsigned>(byte) >> 4];
+    text += digits[std::to_integer<unsigned>(byte) & 15];
+  }
+  return text;
+}
+
+TEST(TlsPage, ShowsTheBytesThatTheCodeMakes) {
+  const std::string text = page();
+  if (text.empty()) GTEST_SKIP() << "VELO_SOURCE_DIR is not set";
+  RecordSealer sealer(secret(client_secret));
+  const auto confirmation = sealed(sealer, ContentType::application_data, "");
+  EXPECT_NE(text.find(std::string(client_secret)), std::string::npos);
+  EXPECT_NE(text.find("    " + spaced_hex(confirmation) + "\n"), std::string::npos)
+      << spaced_hex(confirmation);
+  const std::vector<InterfaceEndpoint> endpoint{{"", "192.0.2.1", 4242, 24}};
+  const Bytes entry = encode_interface_endpoints(endpoint);
+  EXPECT_NE(text.find("    " + spaced_hex(entry.span()) + "\n"), std::string::npos)
+      << spaced_hex(entry.span());
+  EXPECT_EQ(parse_interface_endpoints(entry, "tls").value(), endpoint);
 }
 
 TEST(Records, OpenWhatWasSealedInWhateverPieces) {
