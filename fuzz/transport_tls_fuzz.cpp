@@ -3,6 +3,7 @@
 // the contents of records. Nothing that comes makes it answer much or hold much, and what is
 // carried comes out as it went in.
 
+#include <sys/uio.h>
 #include <velo/base/check.hpp>
 #include <velo/base/network.hpp>
 #include <velo/sim/simulation.hpp>
