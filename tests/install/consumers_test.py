@@ -105,6 +105,7 @@ class Installed(unittest.TestCase):
         public = {
             path.relative_to(root).as_posix()
             for root in (SOURCES / "src").rglob("include")
+            if root.parent.name != "testing"
             for path in root.rglob("*.hpp")
         }
         include = self.prefix / "include"

@@ -6,6 +6,7 @@
 
 #include <velo/runtime/real_world.hpp>
 #include <velo/transport/backends/inproc.hpp>
+#include <velo/transport/backends/quic.hpp>
 #include <velo/transport/backends/shm.hpp>
 #include <velo/transport/backends/tcp.hpp>
 #include <velo/transport/backends/tls.hpp>
@@ -27,11 +28,12 @@
 namespace velo::threads_test {
 namespace shared_transport_test {
 
-enum class Kind : std::uint8_t { tcp, tls, uds, inproc, shm };
+enum class Kind : std::uint8_t { tcp, tls, quic, uds, inproc, shm };
 
 static std::string name_of(const testing::TestParamInfo<Kind>& kind) {
   if (kind.param == Kind::tcp) return "Tcp";
   if (kind.param == Kind::tls) return "Tls";
+  if (kind.param == Kind::quic) return "Quic";
   if (kind.param == Kind::shm) return "Shm";
   return kind.param == Kind::uds ? "Uds" : "Inproc";
 }
@@ -89,6 +91,11 @@ class SharedTransport : public testing::TestWithParam<Kind>, private transport::
       transport::TlsOptions options;
       options.credentials = transport::conformance::test_credentials(made_++ == 0 ? 1 : 2);
       return transport::make_tls(std::move(options));
+    }
+    if (GetParam() == Kind::quic) {
+      transport::QuicOptions options;
+      options.credentials = transport::conformance::test_credentials(made_++ == 0 ? 1 : 2);
+      return transport::make_quic(std::move(options));
     }
     const std::string path = "@velo-shared-" + std::to_string(server_world_->random().next());
     if (GetParam() == Kind::shm) {
@@ -228,7 +235,8 @@ TEST(SharedGate, CountsEverybody) {
 }
 
 INSTANTIATE_TEST_SUITE_P(Connections, SharedTransport,
-                         testing::Values(Kind::tcp, Kind::tls, Kind::uds, Kind::inproc, Kind::shm),
+                         testing::Values(Kind::tcp, Kind::tls, Kind::quic, Kind::uds, Kind::inproc,
+                                         Kind::shm),
                          name_of);
 
 }  // namespace velo::threads_test

@@ -60,7 +60,12 @@ static const bool registered = [] {
   conformance::Backend backend("etcd", &make);
   backend.lapse = conformance::Lapse::in_time;
   backend.sim_server = &start_server;
-  backend.missing = &testing::RealEtcd::missing;
+  // Asked first: processes that a test starts before it makes anything itself find the same server.
+  backend.missing = [] {
+    std::string why = testing::RealEtcd::missing();
+    if (why.empty()) (void)real_server();
+    return why;
+  };
   return conformance::register_backend(backend);
 }();
 
