@@ -221,6 +221,20 @@ VeloBuilder&& VeloBuilder::discovery(DiscoveryFactory factory) && {
   return std::move(discovery(std::move(factory)));
 }
 
+VeloBuilder& VeloBuilder::multicast_discovery(std::string cluster,
+                                              discovery::MulticastOptions options) & {
+  return discovery([cluster = std::move(cluster), options = std::move(options)](
+                       World& world) -> Result<std::shared_ptr<PeerDiscovery>> {
+    auto made = ::velo::discovery::MulticastDiscovery::create(world, cluster, options);
+    if (!made) return made.error();
+    return std::shared_ptr<PeerDiscovery>(std::move(*made));
+  });
+}
+VeloBuilder&& VeloBuilder::multicast_discovery(std::string cluster,
+                                               discovery::MulticastOptions options) && {
+  return std::move(multicast_discovery(std::move(cluster), std::move(options)));
+}
+
 VeloBuilder& VeloBuilder::filesystem_discovery(std::string directory, std::string cluster) & {
   return discovery(
       DiscoveryFactory([directory = std::move(directory), cluster = std::move(cluster)](
@@ -312,6 +326,7 @@ Result<std::unique_ptr<Velo>> VeloBuilder::build() {
   if (parts_->instance_key.valid()) builder.instance_key(std::move(parts_->instance_key));
   if (parts_->access) builder.access(std::move(*parts_->access));
   std::optional<Op<void>> announced;
+  const std::shared_ptr<PeerDiscovery> found = *source;
   if (*source != nullptr) {
     auto reporting = std::make_shared<velo_detail::ReportingDiscovery>(world, std::move(*source));
     announced.emplace(reporting->announced());
@@ -326,9 +341,31 @@ Result<std::unique_ptr<Velo>> VeloBuilder::build() {
     // In simulation and on executors nobody may wait; there the announcement goes on by itself.
     if (!ended && !ended.error().is(Errc::would_deadlock)) return ended.error();
   }
-  return std::make_unique<Velo>(
+  auto node = std::make_unique<Velo>(
       std::move(owned), std::move(*messenger),
       Velo::Identity{std::move(parts_->identity_folder), std::move(parts_->credentials)});
+  node->discovery_ = found;
+  return node;
+}
+
+Op<std::unique_ptr<discovery::Registration>> Velo::register_service(
+    std::string service, discovery::ServiceMetadata metadata) {
+  using Outcome = std::unique_ptr<discovery::Registration>;
+  if (services() == nullptr) {
+    return Op<Outcome>::ready(world().pool(),
+                              make_error(Errc::unsupported, "the node has no service discovery"));
+  }
+  return services()->register_service(
+      {std::move(service), messenger_->instance_id(), std::move(metadata)});
+}
+
+Op<std::vector<discovery::ServiceInstance>> Velo::discover_service(std::string_view service) {
+  using Outcome = std::vector<discovery::ServiceInstance>;
+  if (services() == nullptr) {
+    return Op<Outcome>::ready(world().pool(),
+                              make_error(Errc::unsupported, "the node has no service discovery"));
+  }
+  return services()->instances(service);
 }
 
 }  // namespace velo

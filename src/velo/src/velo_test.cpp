@@ -155,6 +155,35 @@ TEST(Velo, FailsToBuildWhenItCannotBeAnnounced) {
   EXPECT_FALSE(built);
 }
 
+TEST(Velo, FindsAServiceByItsNameInTheLocalNetwork) {
+  discovery::MulticastOptions options;
+  options.interfaces.emplace_back("127.0.0.1");
+  options.port = 28'677;
+  const auto build = [&] { return Velo::builder().multicast_discovery("facade", options).build(); };
+  auto a = build();
+  if (!a) GTEST_SKIP() << "no multicast on the loopback interface: " << a.error().to_string();
+  auto b = must(build());
+  ASSERT_NE(b, nullptr);
+  ASSERT_TRUE(b->register_handler(ping()));
+  auto registered = b->register_service("ping", {{"version", Bytes::of_static("1")}}).get();
+  ASSERT_TRUE(registered) << registered.error().to_string();
+  const auto found = (*a)->discover_service("ping").get();
+  ASSERT_TRUE(found) << found.error().to_string();
+  ASSERT_EQ(found->size(), 1U);
+  EXPECT_EQ(found->front().instance_id, b->instance_id());
+  auto pong = (*a)->unary("ping").raw_payload("").instance(found->front().instance_id).send().get();
+  ASSERT_TRUE(pong) << pong.error().to_string();
+  EXPECT_EQ(pong->text(), "pong");
+}
+
+TEST(Velo, HasNoServicesWithoutADiscovery) {
+  auto node = must(Velo::builder().build());
+  ASSERT_NE(node, nullptr);
+  EXPECT_EQ(node->services(), nullptr);
+  EXPECT_TRUE(node->register_service("x").get().error().is(Errc::unsupported));
+  EXPECT_TRUE(node->discover_service("x").get().error().is(Errc::unsupported));
+}
+
 TEST(Velo, FailsToBuildWhenATransportDoes) {
   transport::TcpOptions options;
   options.bind = Endpoint::tcp("0.0.0.0", 0);

@@ -23,6 +23,7 @@
 #include <velo/discovery/backends/static.hpp>
 #include <velo/discovery/directory.hpp>
 #include <velo/discovery/discovery.hpp>
+#include <velo/discovery/services.hpp>
 #include <velo/messenger/messenger.hpp>
 #include <velo/runtime/real_world.hpp>
 #include <velo/transport/backends/inproc.hpp>
@@ -69,6 +70,19 @@ class Velo {
         identity_(std::move(identity)) {}
   Velo(const Velo&) = delete;
   Velo& operator=(const Velo&) = delete;
+
+  /// Named services of the node's discovery; null without one that has services. Lives as long as
+  /// the node.
+  discovery::ServiceDiscovery* services() noexcept {
+    return discovery_ != nullptr ? discovery_->services() : nullptr;
+  }
+  /// Makes this node findable as an instance of the service until the registration is destroyed,
+  /// which is before the node is. Errc::unsupported without services().
+  Op<std::unique_ptr<discovery::Registration>> register_service(
+      std::string service, discovery::ServiceMetadata metadata = {});
+  /// Who offers the service now; send to their instance ids. Errc::unsupported as above.
+  Op<std::vector<discovery::ServiceInstance>> discover_service(std::string_view service);
+
   /// As ~Messenger; then stops the World if it is the node's own. Never on one of that World's
   /// threads. Every Op of the node has ended or was dropped before.
   ~Velo() = default;
@@ -139,7 +153,10 @@ class Velo {
   Result<void> reload_identity(std::optional<std::string_view> passphrase = std::nullopt);
 
  private:
+  friend class VeloBuilder;
+
   std::unique_ptr<RealWorld> owned_world_;
+  std::shared_ptr<PeerDiscovery> discovery_;
   std::unique_ptr<Messenger> messenger_;
   Identity identity_;
 };
@@ -196,6 +213,10 @@ class [[nodiscard]] VeloBuilder {
   /// The same, made when the node is built; its error fails the build.
   VeloBuilder& discovery(DiscoveryFactory factory) &;
   VeloBuilder&& discovery(DiscoveryFactory factory) &&;
+  /// A MulticastDiscovery of that cluster in the local network.
+  VeloBuilder& multicast_discovery(std::string cluster, discovery::MulticastOptions options = {}) &;
+  VeloBuilder&& multicast_discovery(std::string cluster,
+                                    discovery::MulticastOptions options = {}) &&;
   /// A FilesystemDiscovery over `directory`, for processes that see the same files.
   VeloBuilder& filesystem_discovery(std::string directory, std::string cluster = "velo") &;
   VeloBuilder&& filesystem_discovery(std::string directory, std::string cluster = "velo") &&;

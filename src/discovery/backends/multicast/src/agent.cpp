@@ -137,12 +137,22 @@ void Agent::look_up(Question question, std::move_only_function<void(Result<PeerI
 
 void Agent::gather(std::move_only_function<void(Result<void>)> done) {
   if (closed_) return done(velo::make_error(velo::Errc::cancelled, "the discovery has ended"));
+  const TimePoint at = now().at;
+  if (gathering_ != nullptr && gathered_at_ == at) {  // asked in this very turn
+    gathering_->push_back(std::move(done));
+    return;
+  }
+  gathering_ = std::make_shared<Gathering>();
+  gathered_at_ = at;
+  gathering_->push_back(std::move(done));
   std::vector<Question> out;
   questions_.ask(
-      Question(), now().at, options_.list_time,
-      [done = std::move(done)](Result<const Row*> answer) mutable {
-        if (!answer) return done(answer.error());
-        done({});
+      Question(), at, options_.list_time,
+      [all = gathering_](Result<const Row*> answer) mutable {
+        // They hold on to the agent, which holds on to the latest gathering.
+        for (auto& one : std::exchange(*all, {})) {
+          one(answer ? Result<void>() : Result<void>(answer.error()));
+        }
       },
       out);
   ask(std::move(out));

@@ -83,6 +83,9 @@ class Agent final : public ChannelOwner, public std::enable_shared_from_this<Age
   Roster roster_;
   RosterOut heard_;
   Questions questions_;
+  using Gathering = std::vector<std::move_only_function<void(Result<void>)>>;
+  std::shared_ptr<Gathering> gathering_;  ///< the latest
+  TimePoint gathered_at_;
   OwnRows<Row::Key> own_rows_;
   std::vector<std::unique_ptr<Channel>> channels_;
   std::vector<std::move_only_function<void()>> said_;

@@ -12,6 +12,7 @@
 #include <cstdint>
 #include <functional>
 #include <map>
+#include <set>
 #include <utility>
 #include <vector>
 
@@ -27,8 +28,9 @@ class Questions {
                     std::vector<Question>& out) {
     question.number = ++last_;
     out.push_back(question);
-    waiting_.emplace(question.number,
-                     Waiting{question, now + time / 4, now + time, time / 4, std::move(done)});
+    const TimePoint again = now + time / 4;
+    waiting_.emplace(question.number, Waiting{question, now + time, time / 4, std::move(done)});
+    due_.emplace(again, question.number);
     return question.number;
   }
   std::size_t size() const noexcept { return waiting_.size(); }
@@ -42,35 +44,33 @@ class Questions {
   }
 
   void tick(TimePoint now, std::vector<Question>& out) {
-    std::vector<Waiting> over;
-    for (auto one = waiting_.begin(); one != waiting_.end();) {
-      Waiting& waiting = one->second;
+    while (!due_.empty() && due_.begin()->first <= now) {
+      const std::uint64_t number = due_.begin()->second;
+      due_.erase(due_.begin());
+      const auto found = waiting_.find(number);
+      if (found == waiting_.end()) continue;  // answered meanwhile
+      Waiting& waiting = found->second;
       if (waiting.end <= now) {
-        over.push_back(std::move(waiting));
-        one = waiting_.erase(one);
+        Waiting over = std::move(waiting);
+        waiting_.erase(found);
+        over.done(static_cast<const Row*>(nullptr));
         continue;
       }
-      if (waiting.again <= now) {
-        waiting.again =
-            waiting.pause == Duration::zero() ? TimePoint::never() : now + waiting.pause;
-        waiting.pause = Duration::zero();
-        out.push_back(waiting.question);
-      }
-      ++one;
+      out.push_back(waiting.question);
+      due_.emplace(waiting.pause == Duration::zero() ? waiting.end
+                                                     : std::min(waiting.end, now + waiting.pause),
+                   number);
+      waiting.pause = Duration::zero();
     }
-    for (Waiting& waiting : over) waiting.done(static_cast<const Row*>(nullptr));
   }
 
   TimePoint wake() const noexcept {
-    TimePoint at = TimePoint::never();
-    for (const auto& [number, waiting] : waiting_) {
-      at = std::min({at, waiting.again, waiting.end});
-    }
-    return at;
+    return due_.empty() ? TimePoint::never() : due_.begin()->first;
   }
 
   void give_up() {
     auto all = std::exchange(waiting_, {});
+    due_.clear();
     for (auto& [number, waiting] : all) {
       waiting.done(velo::make_error(velo::Errc::cancelled, "the discovery has ended"));
     }
@@ -79,7 +79,6 @@ class Questions {
  private:
   struct Waiting {
     Question question;
-    TimePoint again;
     TimePoint end;
     Duration pause{0};  ///< until it is asked the last time
     Answered done;
@@ -95,6 +94,7 @@ class Questions {
   }
 
   std::map<std::uint64_t, Waiting> waiting_;
+  std::set<std::pair<TimePoint, std::uint64_t>> due_;  ///< when to ask again, or to end
   std::uint64_t last_ = 0;
 };
 
