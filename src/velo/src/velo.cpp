@@ -221,20 +221,6 @@ VeloBuilder&& VeloBuilder::discovery(DiscoveryFactory factory) && {
   return std::move(discovery(std::move(factory)));
 }
 
-VeloBuilder& VeloBuilder::multicast_discovery(std::string cluster,
-                                              discovery::MulticastOptions options) & {
-  return discovery([cluster = std::move(cluster), options = std::move(options)](
-                       World& world) -> Result<std::shared_ptr<PeerDiscovery>> {
-    auto made = ::velo::discovery::MulticastDiscovery::create(world, cluster, options);
-    if (!made) return made.error();
-    return std::shared_ptr<PeerDiscovery>(std::move(*made));
-  });
-}
-VeloBuilder&& VeloBuilder::multicast_discovery(std::string cluster,
-                                               discovery::MulticastOptions options) && {
-  return std::move(multicast_discovery(std::move(cluster), std::move(options)));
-}
-
 VeloBuilder& VeloBuilder::filesystem_discovery(std::string directory, std::string cluster) & {
   return discovery(
       DiscoveryFactory([directory = std::move(directory), cluster = std::move(cluster)](

@@ -159,7 +159,7 @@ TEST(Velo, FindsAServiceByItsNameInTheLocalNetwork) {
   discovery::MulticastOptions options;
   options.interfaces.emplace_back("127.0.0.1");
   options.port = 28'677;
-  const auto build = [&] { return Velo::builder().multicast_discovery("facade", options).build(); };
+  const auto build = [&] { return Velo::builder().multicast_discovery(options, "facade").build(); };
   auto a = build();
   if (!a) GTEST_SKIP() << "no multicast on the loopback interface: " << a.error().to_string();
   auto b = must(build());

@@ -213,10 +213,6 @@ class [[nodiscard]] VeloBuilder {
   /// The same, made when the node is built; its error fails the build.
   VeloBuilder& discovery(DiscoveryFactory factory) &;
   VeloBuilder&& discovery(DiscoveryFactory factory) &&;
-  /// A MulticastDiscovery of that cluster in the local network.
-  VeloBuilder& multicast_discovery(std::string cluster, discovery::MulticastOptions options = {}) &;
-  VeloBuilder&& multicast_discovery(std::string cluster,
-                                    discovery::MulticastOptions options = {}) &&;
   /// A FilesystemDiscovery over `directory`, for processes that see the same files.
   VeloBuilder& filesystem_discovery(std::string directory, std::string cluster = "velo") &;
   VeloBuilder&& filesystem_discovery(std::string directory, std::string cluster = "velo") &&;
