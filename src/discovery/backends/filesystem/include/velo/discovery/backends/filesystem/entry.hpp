@@ -48,6 +48,14 @@ template <class Subject>
 std::string filesystem_stem(const typename Subject::Key& key);
 template <class Subject>
 std::optional<typename Subject::Key> parse_filesystem_stem(std::string_view stem);
+template <>
+std::string filesystem_stem<PeerSubject>(const PeerSubject::Key& key);
+template <>
+std::string filesystem_stem<ServiceSubject>(const ServiceSubject::Key& key);
+template <>
+std::optional<PeerSubject::Key> parse_filesystem_stem<PeerSubject>(std::string_view stem);
+template <>
+std::optional<ServiceSubject::Key> parse_filesystem_stem<ServiceSubject>(std::string_view stem);
 
 /// "<stem>.json"; the second is its inverse.
 template <class Subject>
