@@ -89,7 +89,11 @@ static void one_instance_announced_twice_is_one_peer(Ground& ground) {
 static void participants_that_come_and_go_leave_nothing(Ground& ground) {
   const auto reader = ground.join();
   const PeerInfo peer = make_peer(ground.world(), "a");
+  Record seen;
+  const auto watching_reader = reader->watch(ground.world().shard(0), seen.watcher());
   const auto once = [&] {
+    // An instance is announced through one object; the one before is over when others see it gone.
+    EXPECT_TRUE(ground.wait_until([&] { return !seen.view().contains(peer.instance_id); }));
     const auto participant = ground.join();
     Record record;
     const auto watching = participant->watch(ground.world().pool(), record.watcher());

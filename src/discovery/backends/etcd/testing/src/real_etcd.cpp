@@ -141,7 +141,11 @@ void RealEtcd::wipe() {
   std::filesystem::remove_all(folder_ + "/data", ignored);
 }
 
-void RealEtcd::freeze() { ::kill(process_, SIGSTOP); }
+void RealEtcd::freeze() {
+  ::kill(process_, SIGSTOP);
+  // Its threads stop one by one; only then does none of them answer any longer.
+  ::waitpid(process_, nullptr, WUNTRACED);
+}
 void RealEtcd::thaw() { ::kill(process_, SIGCONT); }
 
 }  // namespace velo::discovery::testing

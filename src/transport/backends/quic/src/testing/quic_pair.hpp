@@ -56,16 +56,16 @@ struct End final : ConnectionEvents {
 
 class Pair final : private AcceptHandler {
  public:
-  explicit Pair(std::uint64_t seed, QuicOptions server = options(20),
-                QuicOptions client = options(21), const sim::SimOptions& sim_options = {})
+  explicit Pair(std::uint64_t seed, QuicOptions of_server = options(20),
+                QuicOptions of_client = options(21), const sim::SimOptions& sim_options = {})
       : simulation(seed, sim_options),
         server_node(simulation.add_node("server")),
         client_node(simulation.add_node("client")),
         relay_node(simulation.add_node("relay")) {
-    server.bind = server_node.endpoint(4433);
-    client.bind.reset();
-    server_transport = make_quic(std::move(server));
-    client_transport = make_quic(std::move(client));
+    of_server.bind = server_node.endpoint(4433);
+    of_client.bind.reset();
+    server_transport = make_quic(std::move(of_server));
+    client_transport = make_quic(std::move(of_client));
     for (const std::size_t side : {0U, 1U}) {
       sim::SimNode& node = side == 0 ? server_node : client_node;
       const InstanceId self = InstanceId::random(node.random());
