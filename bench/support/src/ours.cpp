@@ -217,10 +217,15 @@ static Measurement one_way(Messenger& messenger, const InstanceId& peer, const S
   };
   post(messenger.world().shard(0), [&] { loop.turn(); });
   done.wait(false);
-  const Bytes taken = must(messenger.unary("taken").instance(peer).send().get(), "count");
-  if (taken.text() != std::to_string(static_cast<std::uint64_t>(result.messages))) {
-    std::fprintf(stderr, "bench: sent %.0f, received %s\n", result.messages,
-                 taken.to_string().c_str());
+  // Where lanes travel side by side the question may overtake what it asks for.
+  double received = 0;
+  const std::int64_t patience_end = now_ns() + 5'000'000'000;
+  while (received < result.messages && now_ns() < patience_end) {
+    const Bytes taken = must(messenger.unary("taken").instance(peer).send().get(), "count");
+    received += std::strtod(std::string(taken.text()).c_str(), nullptr);
+  }
+  if (received != result.messages) {
+    std::fprintf(stderr, "bench: sent %.0f, received %.0f\n", result.messages, received);
     ::_exit(3);
   }
   result.seconds = static_cast<double>(now_ns() - begin) / 1e9;
