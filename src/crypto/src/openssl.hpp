@@ -73,7 +73,7 @@ inline Error failure(Errc code, std::string context) {
 
 /// Of what cannot fail but for memory or a defect.
 inline Error internal_failure(std::string context) {
-  const Error error = failure(Errc::malformed, std::move(context));
+  Error error = failure(Errc::malformed, std::move(context));
   if (error.is(velo::Errc::overloaded)) return error;
   return make_error(velo::Errc::internal, error.context());
 }

@@ -28,7 +28,7 @@ static std::size_t wish(const PathPolicy& policy, std::string_view forced, std::
 
 static std::optional<std::string> rejection(const PathOption& option, const PathPolicy& policy) {
   if (contains(policy.never, option.key)) return "the user said never";
-  if (option.refused) return *option.refused;
+  if (option.refused) return option.refused;
   const bool beyond = option.reach.locality > transport::Locality::same_host;
   if (policy.private_beyond_host && beyond && !option.reach.is_private) {
     return "it is plain text beyond this host";

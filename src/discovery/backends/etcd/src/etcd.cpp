@@ -140,7 +140,7 @@ static std::unique_ptr<Registration> hold(const std::shared_ptr<State>& state,
   ++state->handles;
   return make_registration([state, key, number]() mutable {
     Shard& shard = state->shard;
-    post(shard, [state = std::move(state), key = std::move(key), number] {
+    post(shard, [state = std::move(state), key, number] {
       state->keeper.remove(key, number);
       State::release_handle(state);
     });

@@ -70,8 +70,9 @@ auto EntryFolder<Subject>::hold(const Info& self) -> Result<Held> {
   if (!lock) return std::move(lock).error();
   held.lock = std::move(*lock);
   if (Result<void> written = write(held.entry); !written) {
-    static_cast<void>(files_.remove(
-        in_folder(filesystem_lock_name<Subject>(Subject::key(self), held.entry.announcement))));
+    const Result<void> removed = files_.remove(
+        in_folder(filesystem_lock_name<Subject>(Subject::key(self), held.entry.announcement)));
+    static_cast<void>(removed);
     return std::move(written).error();
   }
   return held;
@@ -119,8 +120,9 @@ Result<void> EntryFolder<Subject>::look_after(Held& held) {
   Result<Held> again = hold(held.entry.info);
   if (!again) return std::move(again).error();
   std::swap(held, *again);
-  static_cast<void>(
-      files_.remove(in_folder(filesystem_lock_name<Subject>(key, again->entry.announcement))));
+  const Result<void> removed =
+      files_.remove(in_folder(filesystem_lock_name<Subject>(key, again->entry.announcement)));
+  static_cast<void>(removed);
   return {};
 }
 

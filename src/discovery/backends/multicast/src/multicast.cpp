@@ -60,19 +60,19 @@ static Op<T> run(const std::shared_ptr<Agent>& agent, Work work) {
 
 static Op<std::unique_ptr<Registration>> announce(const std::shared_ptr<Agent>& shared, Row row) {
   using Outcome = std::unique_ptr<Registration>;
-  return run<Outcome>(
-      shared, [row = std::move(row)](const std::shared_ptr<Agent>& agent, auto end) {
-        const Row::Key key = row.key();
-        auto number = std::make_shared<std::uint64_t>(0);
-        const auto announced = agent->announce(row, [agent, key, number, end] {
-          end(make_registration([agent, key, number = *number]() mutable {
-            Shard& shard = agent->world().shard(0);
-            post(shard, [agent = std::move(agent), key, number] { agent->withdraw(key, number); });
-          }));
-        });
-        if (!announced) return end(announced.error());
-        *number = *announced;
-      });
+  return run<Outcome>(shared,
+                      [row = std::move(row)](const std::shared_ptr<Agent>& agent, auto end) {
+                        const Row::Key key = row.key();
+                        auto number = std::make_shared<std::uint64_t>(0);
+                        const auto announced = agent->announce(row, [agent, key, number, end] {
+                          end(make_registration([agent, key, number = *number]() mutable {
+                            Shard& shard = agent->world().shard(0);
+                            post(shard, [agent, key, number] { agent->withdraw(key, number); });
+                          }));
+                        });
+                        if (!announced) return end(announced.error());
+                        *number = *announced;
+                      });
 }
 
 /// Asks everybody, then reads one of the feeds.

@@ -102,6 +102,7 @@ void RealEtcd::start() {
       "--listen-peer-urls=" + peer,        "--initial-advertise-peer-urls=" + peer,
       "--initial-cluster=default=" + peer, "--log-level=error"};
   std::vector<char*> arguments;
+  arguments.reserve(words.size() + 1);
   for (std::string& word : words) arguments.push_back(word.data());
   arguments.push_back(nullptr);
   const std::string log = folder_ + "/log";
