@@ -288,7 +288,7 @@ Impl::Transmitted Impl::transmit(Link& link, CallSlot& slot, MessageId id, const
   std::vector<std::byte> large(size > stack.size() ? size : 0);
   const std::span<std::byte> out = large.empty() ? std::span<std::byte>(stack) : std::span(large);
   protocol::encode_request(header, out);
-  const std::uint32_t lane = outgoing.lane.value_or(link.take_lane(outgoing.handler));
+  const std::uint32_t lane = outgoing.lane ? *outgoing.lane : link.take_lane(outgoing.handler);
   const std::uint64_t mark = link.mark(lane);
   if (!put_on_link(mark, slot, id.generation(), hold, charge)) {
     if (charge != 0) give_window(link, charge);
