@@ -3,17 +3,16 @@
 // the contents of records. Nothing that comes makes it answer much or hold much, and what is
 // carried comes out as it went in.
 
-#include <sys/uio.h>
 #include <velo/base/check.hpp>
 #include <velo/base/network.hpp>
 #include <velo/sim/simulation.hpp>
 #include <velo/transport/conformance/identities.hpp>
 
 #include "handshake.hpp"
+#include "testing/read_pipe.hpp"
 #include "tls_stream.hpp"
 
 #include <algorithm>
-#include <cstring>
 #include <memory>
 #include <string>
 #include <utility>
@@ -45,36 +44,6 @@ static void check_handshake(ByteSpan bytes, std::size_t piece) {
   }
 }
 
-/// Has what the other end sent, and takes everything.
-class Pipe final : public ByteStream {
- public:
-  Pipe(Shard& shard, std::vector<std::byte> bytes, std::size_t piece)
-      : shard_(shard), bytes_(std::move(bytes)), piece_(piece) {}
-  void attach(StreamEvents&) override {}
-  IoResult try_read(std::span<std::byte> into) noexcept override {
-    const std::size_t count = std::min({into.size(), piece_, bytes_.size() - at_});
-    if (count == 0) return {IoResult::Status::end, 0, 0};
-    std::memcpy(into.data(), bytes_.data() + at_, count);
-    at_ += count;
-    return {IoResult::Status::ok, count, 0};
-  }
-  IoResult try_write(std::span<const iovec> from) noexcept override {
-    std::size_t total = 0;
-    for (const iovec& each : from) total += each.iov_len;
-    return {IoResult::Status::ok, total, 0};
-  }
-  void want_write() noexcept override {}
-  void close() noexcept override {}
-  Shard& shard() noexcept override { return shard_; }
-  Endpoint remote() const override { return Endpoint::tcp("192.0.2.1", 1); }
-
- private:
-  Shard& shard_;
-  const std::vector<std::byte> bytes_;
-  const std::size_t piece_;
-  std::size_t at_ = 0;
-};
-
 /// Records of the types and lengths that the bytes say, sealed as a peer would.
 static void check_records(ByteSpan bytes, std::size_t piece, std::size_t read) {
   static sim::Simulation simulation(1);
@@ -97,8 +66,8 @@ static void check_records(ByteSpan bytes, std::size_t piece, std::size_t read) {
     sent.resize(at + content.size() + record_overhead_bytes);
     VELO_CHECK(sealer.seal(type, content, sent.data() + at));
   }
-  auto raw =
-      std::make_unique<RawEnd>(std::make_unique<Pipe>(node.shard(0), std::move(sent), piece));
+  auto raw = std::make_unique<RawEnd>(
+      std::make_unique<testing::ReadPipe>(node.shard(0), std::move(sent), piece));
   Established established{RecordSealer(secret), RecordOpener(secret), {}, {}};
   TlsStream stream(std::move(raw), std::move(established), std::make_shared<Environment>());
   std::string heard;

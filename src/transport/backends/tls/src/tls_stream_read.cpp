@@ -13,7 +13,8 @@
 namespace velo::transport::tls {
 namespace tls_stream_read_detail {
 
-/// Empty records and key updates in a row, after which the other end is only keeping us busy.
+/// Empty records, key updates and alerts that end nothing in a row, after which the other end is
+/// only keeping us busy.
 constexpr unsigned idle_records_max = 32;
 constexpr auto new_session_ticket = std::byte{4};
 constexpr auto key_update = std::byte{24};
@@ -111,10 +112,10 @@ void TlsStream::open_one(Reading& reading, ByteSpan record) {
     idle_records_ = 0;
     return took_content(reading, target, opened->bytes, !direct);
   }
-  if (opened->type == ContentType::alert) return took_alert({target, opened->bytes});
   if (++idle_records_ > reading_detail::idle_records_max) {
     return fail(EPROTO, SSL_AD_UNEXPECTED_MESSAGE);
   }
+  if (opened->type == ContentType::alert) return took_alert({target, opened->bytes});
   if (opened->type == ContentType::handshake) return took_handshake({target, opened->bytes});
   if (opened->type != ContentType::application_data) fail(EPROTO, SSL_AD_UNEXPECTED_MESSAGE);
 }
