@@ -22,7 +22,8 @@ static MulticastOptions options_for(const std::string& medium) {
   options.interval_max = std::chrono::milliseconds(400);
   options.answer_spread = std::chrono::milliseconds(20);
   options.lookup_time = std::chrono::milliseconds(80);
-  options.list_time = std::chrono::milliseconds(100);
+  // Enough for processes that share few processors to be heard.
+  options.list_time = std::chrono::milliseconds(300);
   options.interfaces.emplace_back("127.0.0.1");
   options.port = 28'676;
   options.key = key_of(medium);
