@@ -60,6 +60,7 @@ static const std::map<std::string, std::string> table = {
     {"velo/messenger/context.hpp", "SharedNodes.AStopTokenOutlivesItsHandler"},
     {"velo/messenger/handler.hpp", "SharedNodes.MessengersDoEverythingAtOnce"},
     {"velo/messenger/messenger.hpp", "SharedNodes.MessengersDoEverythingAtOnce"},
+    {"velo/messenger/subsystem.hpp", "SharedSubsystems.AreAttachedAndUsedByAll"},
     {"velo/runtime/real_world.hpp", "SharedWorld.ClockRandomnessAndTimers"},
     {"velo/sim/scenario.hpp", "SharedWorld.OneScenarioRunsInEveryThreadAlike"},
     {"velo/sim/seeds.hpp", "SharedWorld.OneRangeOfSeedsIsWorkedOffTogether"},

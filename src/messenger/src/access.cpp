@@ -21,7 +21,10 @@ constexpr std::string_view instance_prefix = "instance:";
 
 /// velo's own handlers without which peers cannot talk to each other at all.
 constexpr std::array<std::string_view, 3> needed = {"_hello", "_cancel", "_list_handlers"};
-constexpr std::string_view paths_prefix = "_path";
+/// Paths, and what is done with a handle that its owner has given away: events, streams, large
+/// payloads.
+constexpr std::array<std::string_view, 6> needed_prefixes = {
+    "_path", "_event_", "_anchor_", "_mpsc_anchor_", "_stream_", "_rv_"};
 
 static char lower(char c) noexcept {
   return c >= 'A' && c <= 'Z' ? static_cast<char>(c - 'A' + 'a') : c;
@@ -162,7 +165,8 @@ bool AccessPolicy::allows(const ConnectionIdentity& caller,
   }
   if (!handler.starts_with('_') || caller.same_host) return true;
   return std::ranges::find(access_detail::needed, handler) != access_detail::needed.end() ||
-         handler.starts_with(access_detail::paths_prefix);
+         std::ranges::any_of(access_detail::needed_prefixes,
+                             [&](std::string_view prefix) { return handler.starts_with(prefix); });
 }
 
 Result<void> AccessPolicy::check() const {

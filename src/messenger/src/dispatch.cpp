@@ -152,6 +152,9 @@ void Impl::on_request(Link& link, const transport::InFrame& frame) {
     if (header->name == "_path" && paths_ != nullptr) {
       return paths_->serve(link, *header, frame.payload());
     }
+    if (stopped_.load(std::memory_order_acquire)) {
+      return reply_error(link, *header, make_error(Errc::shutting_down));
+    }
   }
   const Handler* handler = handlers_.find(header->name);
   auto reject = [&](Error error) {

@@ -10,8 +10,9 @@ namespace velo::messenger {
 
 namespace drain_detail {
 
-/// Own calls end in many places, none of which should look whether somebody drains.
-constexpr Duration own_calls_poll = std::chrono::milliseconds(5);
+/// Own calls, and what subsystems do, end in many places, none of which should look whether
+/// somebody drains.
+constexpr Duration poll = std::chrono::milliseconds(5);
 
 /// Runs `then` on the shard after it has asked the system once more what arrived, and has handled
 /// that: the end of this turn, and then a task of the next.
@@ -48,6 +49,7 @@ Op<void> Impl::shutdown(ShutdownPolicy policy) {
   drain_own_calls_ = policy.wait_for_own_calls;
   draining_.store(true, std::memory_order_seq_cst);
   withdraw_announcement();
+  subsystems_.begin_drain();
   // A request that a shard took in before it saw the drain has ended, or is counted as running,
   // once that shard has had a turn.
   drain_round(shards_.size(), [this, until = world_.clock().now() + policy.patience] {
@@ -70,7 +72,7 @@ void Impl::drain_round(std::size_t shards, std::move_only_function<void()> then)
 
 bool Impl::nothing_is_left() const {
   return running_requests_.load(std::memory_order_acquire) == 0 &&
-         replies_waiting_.load(std::memory_order_acquire) == 0 &&
+         replies_waiting_.load(std::memory_order_acquire) == 0 && subsystems_.unfinished() == 0 &&
          (!drain_own_calls_ || own_calls() == 0);
 }
 
@@ -104,7 +106,9 @@ void Impl::settle(int round) {
 void Impl::start_drain_timer() {
   if (drain_keepalive_ != nullptr) return;
   TimePoint at = drain_until_;
-  if (drain_own_calls_) at = std::min(at, shard(0).now() + drain_detail::own_calls_poll);
+  if (drain_own_calls_ || subsystems_.unfinished() != 0) {
+    at = std::min(at, shard(0).now() + drain_detail::poll);
+  }
   drain_keepalive_ = shared_from_this();
   drain_timer_ = shard(0).start_timer(at, Task0{[](void* argument) {
                                                   auto* impl = static_cast<Impl*>(argument);
@@ -124,7 +128,8 @@ void Impl::finish_shutdown(bool in_time) {
         velo::Errc::deadline_exceeded,
         std::to_string(left.running) + " requests were still running, " +
             std::to_string(left.replies_waiting) + " replies waited for a connection, " +
-            std::to_string(drain_own_calls_ ? left.own_calls : 0) + " own calls had not ended");
+            std::to_string(drain_own_calls_ ? left.own_calls : 0) + " own calls and " +
+            std::to_string(left.subsystems) + " of streams, transfers and the like had not ended");
   }
   {
     const std::lock_guard lock(shutdown_mutex_);
@@ -165,6 +170,7 @@ DrainState Impl::drain_state() const {
   state.running = running_requests_.load(std::memory_order_acquire);
   state.replies_waiting = replies_waiting_.load(std::memory_order_acquire);
   state.own_calls = own_calls();
+  state.subsystems = subsystems_.unfinished();
   {
     const std::lock_guard lock(links_mutex_);
     for (const auto& [serial, link] : links_) {

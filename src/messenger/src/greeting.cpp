@@ -241,6 +241,7 @@ Result<HandlersResponse> Impl::read_answer(Link& link, const Peer& peer, const R
       guard_.judge(link.peer, response->offer, worker_, BindingRole::answer, link.connection());
   if (!proven) return proven.error();
   link.introduce(link.peer, *proven);
+  subsystems_.linked(link);
   return response;
 }
 

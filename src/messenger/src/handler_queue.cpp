@@ -145,20 +145,22 @@ std::size_t HandlerQueue::lanes() const {
   return lanes_.lanes();
 }
 
-Result<void> Impl::register_handler(Handler handler) {
-  std::shared_ptr<HandlerQueue> queue;
-  if (handler.order() || handler.max_concurrent() != 0) {
-    queue = std::make_shared<HandlerQueue>(*this, handler);
-    handler.set_queue(queue);
+Result<void> Impl::register_handlers(std::vector<Handler> handlers, bool system) {
+  std::vector<std::shared_ptr<HandlerQueue>> queues;
+  for (Handler& handler : handlers) {
+    if (!handler.order() && handler.max_concurrent() == 0) continue;
+    queues.push_back(std::make_shared<HandlerQueue>(*this, handler));
+    handler.set_queue(queues.back());
   }
-  auto added = handlers_.add(std::move(handler), false);
-  if (!added || queue == nullptr) return added;
+  if (auto added = handlers_.add(std::move(handlers), system); !added) return added;
   {
     const std::lock_guard lock(queues_mutex_);
-    queues_.push_back(queue);
+    queues_.insert(queues_.end(), queues.begin(), queues.end());
   }
-  if (stopped_.load(std::memory_order_seq_cst)) queue->stop(make_error(Errc::shutting_down));
-  return added;
+  if (stopped_.load(std::memory_order_seq_cst)) {
+    for (const auto& queue : queues) queue->stop(make_error(Errc::shutting_down));
+  }
+  return {};
 }
 
 std::vector<std::shared_ptr<HandlerQueue>> Impl::handler_queues() const {

@@ -66,7 +66,7 @@ const Handler* HandlerTable::find(std::string_view name) const noexcept {
   }
 }
 
-Result<void> HandlerTable::add(Handler handler, bool system) {
+Result<void> HandlerTable::check(const Handler& handler, bool system) const {
   const std::string& name = handler.name();
   if (!protocol::valid_name(name)) {
     return velo::make_error(velo::Errc::invalid_argument,
@@ -75,20 +75,38 @@ Result<void> HandlerTable::add(Handler handler, bool system) {
   if (handler.callers().size() > limits::access_callers_max) {
     return velo::make_error(velo::Errc::invalid_argument, "access_callers_max is reached");
   }
-  if (!system && name.front() == '_') {
+  if (system != (name.front() == '_')) {
     return make_error(Errc::reserved_name,
-                      "\"" + name + "\": names starting with _ are velo's own");
+                      "\"" + name + "\": names starting with _ are velo's own, and only those");
   }
-  const std::lock_guard lock(mutex_);
   if (find(name) != nullptr) return make_error(Errc::duplicate_handler, "\"" + name + "\"");
-  if (handlers_.size() >= limits::handlers_max) {
+  return {};
+}
+
+Result<void> HandlerTable::add(std::vector<Handler> handlers, bool system) {
+  const std::lock_guard lock(mutex_);
+  std::size_t name_bytes = 0;
+  for (std::size_t i = 0; i < handlers.size(); ++i) {
+    const Handler& handler = handlers[i];
+    if (auto sound = check(handler, system); !sound) return sound;
+    for (std::size_t before = 0; before < i; ++before) {
+      if (handlers[before].name() != handler.name()) continue;
+      return make_error(Errc::duplicate_handler, "\"" + handler.name() + "\"");
+    }
+    name_bytes += handler_table_detail::listed_bytes(handler.name());
+  }
+  if (handlers_.size() + handlers.size() > limits::handlers_max) {
     return velo::make_error(velo::Errc::overloaded, "handlers_max is reached");
   }
-  const std::size_t name_bytes = handler_table_detail::listed_bytes(name);
   if (name_bytes_ + name_bytes > limits::handler_names_bytes_max) {
     return velo::make_error(velo::Errc::overloaded, "handler_names_bytes_max is reached");
   }
   name_bytes_ += name_bytes;
+  for (Handler& handler : handlers) insert(std::move(handler));
+  return {};
+}
+
+void HandlerTable::insert(Handler handler) {
   handlers_.push_back(std::make_unique<const Handler>(std::move(handler)));
   const Handler* added = handlers_.back().get();
   Table* current = table_.load(std::memory_order_relaxed);
@@ -103,7 +121,6 @@ Result<void> HandlerTable::add(Handler handler, bool system) {
   }
   current->insert(hash_of(added->name()), added);
   table_.store(current, std::memory_order_release);
-  return {};
 }
 
 std::vector<std::string> HandlerTable::names() const {

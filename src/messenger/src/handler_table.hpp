@@ -24,8 +24,13 @@ class HandlerTable {
   HandlerTable();
   ~HandlerTable();
 
-  /// `system` allows reserved names.
-  Result<void> add(Handler handler, bool system);
+  /// All or none. `system`: reserved names, instead of all others.
+  Result<void> add(std::vector<Handler> handlers, bool system);
+  Result<void> add(Handler handler, bool system) {
+    std::vector<Handler> one;
+    one.push_back(std::move(handler));
+    return add(std::move(one), system);
+  }
   const Handler* find(std::string_view name) const noexcept;
   std::vector<std::string> names() const;
   /// Sorted; those for which `wanted(handler)` holds.
@@ -61,6 +66,9 @@ class HandlerTable {
     const std::lock_guard lock(mutex_);
     for (const auto& handler : handlers_) visit(*handler);
   }
+  /// Under the mutex.
+  Result<void> check(const Handler& handler, bool system) const;
+  void insert(Handler handler);
   static std::uint64_t hash_of(std::string_view name) noexcept;
 
   std::atomic<Table*> table_;

@@ -15,6 +15,7 @@
 #include "peer.hpp"
 #include "protocol.hpp"
 #include "strangers.hpp"
+#include "subsystems.hpp"
 
 #include <velo/base/budget.hpp>
 #include <velo/base/world.hpp>
@@ -52,6 +53,7 @@ class Impl final : public CallTableEvents,
   Messenger& facade() noexcept { return *facade_; }
   const PeerInfo& self() const noexcept { return self_; }
   HandlerTable& handlers() noexcept { return handlers_; }
+  Subsystems& subsystems() noexcept { return subsystems_; }
   CallTable& calls() noexcept { return *calls_; }
 
   // --- books.cpp
@@ -64,7 +66,8 @@ class Impl final : public CallTableEvents,
   AnnouncementState announcement() const;
 
   // --- handler_queue.cpp
-  Result<void> register_handler(Handler handler);
+  /// All or none.
+  Result<void> register_handlers(std::vector<Handler> handlers, bool system);
   std::vector<std::shared_ptr<HandlerQueue>> handler_queues() const;
   const std::shared_ptr<MemoryBudget>& memory() const noexcept { return memory_; }
 
@@ -358,7 +361,7 @@ class Impl final : public CallTableEvents,
   std::vector<ShardState> shards_;
 
   Strangers strangers_;
-
+  Subsystems subsystems_{*this};
   std::mutex metrics_mutex_;
   std::unique_ptr<BooksMetrics> metrics_;
 

@@ -128,6 +128,7 @@ class Link final : public transport::ConnectionEvents, public std::enable_shared
   Bytes token;                           ///< the connection's name, known to both ends only
   std::optional<Error> death;            ///< it is closed; on the shard
   bool mourned = false;                  ///< and what follows from that was done
+  bool told_of = false;                  ///< subsystems know that the peer is up; on the shard
   /// Lanes that requests have used here.
   std::vector<std::uint32_t> lanes() const;
 

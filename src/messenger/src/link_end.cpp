@@ -40,6 +40,7 @@ void Impl::on_link_closed(Link& link, const Error& reason) {
     forget_if_unused(peer);
   }
   stranger_over(link);
+  subsystems_.unlinked(link, reason);
   if (link.dialed() || paths_ == nullptr || !paths_->outlive(link)) link.stop_all_inbound();
   calls_->ledger().connection_closed(link.account);
   if (by_path) {

@@ -128,7 +128,9 @@ const PeerInfo& Messenger::peer_info() const noexcept { return impl_->self(); }
 World& Messenger::world() const noexcept { return impl_->world(); }
 
 Result<void> Messenger::register_handler(Handler handler) {
-  return impl_->register_handler(std::move(handler));
+  std::vector<Handler> one;
+  one.push_back(std::move(handler));
+  return impl_->register_handlers(std::move(one), false);
 }
 std::vector<std::string> Messenger::list_local_handlers() const {
   return impl_->handlers().names();

@@ -33,6 +33,8 @@ void Impl::connections_over() noexcept {
 }
 
 void Impl::stop_now(const Error& reason) {
+  // First, while they still can say goodbye.
+  subsystems_.stop(reason);
   if (stopped_.exchange(true, std::memory_order_seq_cst)) return;
   draining_.store(true, std::memory_order_seq_cst);
   withdraw_announcement();

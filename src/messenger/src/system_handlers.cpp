@@ -58,6 +58,7 @@ Result<void> Impl::accept_greeting(Link& link, const HelloRequest& request) {
     link.peer = info.instance_id;
     link.account = calls_->ledger().open(link.peer);
     link.introduce(link.peer, proven);
+    subsystems_.linked(link);
     stranger_over(link);
     if (const auto peer = find_peer(link.peer)) {
       const std::lock_guard lock(peer->mutex);

@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 // AccessPolicy: who may call which handlers. Ordered rules, of which the first that matches
 // decides; without one, everybody may call the application's handlers, and velo's own beyond those
-// that peers need are for this host. A handler narrows it further by itself
-// (Handler::Builder::only()). Core: values in, values out. docs/guides/security.md shows it in use.
+// that peers need (events, streams and large payloads among them) are for this host. A handler
+// narrows it further by itself (Handler::Builder::only()). Core: values in, values out.
+// docs/guides/security.md shows it in use.
 // Threading: value types.
 #pragma once
 

@@ -214,6 +214,12 @@ class [[nodiscard]] Send {
     return {messenger::start(spec_), &messenger::decode_reply<Response>};
   }
 
+  /// For <velo/messenger/subsystem.hpp>: velo's own traffic.
+  Send&& system() && {
+    spec_.system = true;
+    return std::move(*this);
+  }
+
  private:
   messenger::CallSpec spec_;
 };

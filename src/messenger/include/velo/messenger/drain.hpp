@@ -37,6 +37,7 @@ struct DrainState {
   std::uint64_t running = 0;  ///< requests whose handlers have not ended; inline ones excepted
   std::uint64_t replies_waiting = 0;  ///< for a connection to a peer that must be dialled back
   std::uint64_t own_calls = 0;        ///< this side's sends that have not ended
+  std::uint64_t subsystems = 0;       ///< streams, transfers and the like that are waited for
   std::uint64_t connections = 0;
   std::uint64_t bytes_queued = 0;  ///< accepted by connections, not yet handed to the system
 

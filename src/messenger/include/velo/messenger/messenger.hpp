@@ -161,6 +161,9 @@ class Messenger {
   /// Whether others can find this messenger through discovery; a failure is logged as well.
   AnnouncementState announcement() const;
 
+  /// For <velo/messenger/subsystem.hpp>.
+  messenger::Impl& engine() const noexcept { return *impl_; }
+
  private:
   std::shared_ptr<messenger::Impl> impl_;
   bool owner_;
