@@ -32,6 +32,7 @@ struct NodeSetup {
   std::string bind = "127.0.0.1";
   bool plaintext = false;  ///< tcp beyond loopback
   std::string access;      ///< a file with an access policy in JSON; empty: the default
+  std::string metrics;     ///< "ADDRESS:PORT" where they are served; empty: nowhere
 };
 
 /// What holds for every command.

@@ -34,8 +34,9 @@ VELO_DESCRIBE(AddReply, sum);
 struct EchoShown {
   std::string serving;
   std::vector<std::string> handlers;
+  std::string metrics;  ///< a URL; empty: not served
 };
-VELO_DESCRIBE(EchoShown, serving, handlers);
+VELO_DESCRIBE(EchoShown, serving, handlers, metrics);
 
 struct EchoEnded {
   std::uint64_t requests = 0;
@@ -100,6 +101,13 @@ static std::optional<Result<void>> drain(Velo& node, Signals& signals) {
   std::_Exit(exit_signal + number);
 }
 
+static std::string metrics_url(const Velo& node) {
+  const auto where = node.metrics_endpoint();
+  if (!where) return {};
+  constexpr std::string_view scheme = "tcp://";
+  return "http://" + where->to_string().substr(scheme.size()) + "/metrics";
+}
+
 static int serve(const Globals& globals, const EchoOptions& options, Signals& signals,
                  const std::string& sockets) {
   VeloBuilder builder;
@@ -117,10 +125,12 @@ static int serve(const Globals& globals, const EchoOptions& options, Signals& si
     return fail("cannot register the handlers", registered.error());
   }
   const std::string self = node.instance_id().to_string();
+  const std::string metrics = metrics_url(node);
   if (globals.output == OutputFormat::json) {
-    print_line(to_json(EchoShown{self, {"add", "echo", "notify"}}));
+    print_line(to_json(EchoShown{self, {"add", "echo", "notify"}, metrics}));
   } else {
     print_line(fmt::format("serving {} (handlers add, echo, notify); ends on Ctrl-C", self));
+    if (!metrics.empty()) print_line("metrics at " + metrics);
   }
   flush_output();
   signals.wait(options.duration);

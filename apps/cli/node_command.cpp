@@ -35,6 +35,11 @@ void add_node_options(CLI::App& command, NodeSetup& setup, bool serves) {
   command.add_option("--access", setup.access, "Who may call what: a policy in JSON")
       ->type_name("PATH")
       ->envname("VELO_ACCESS");
+  command
+      .add_option("--metrics", setup.metrics,
+                  "Serve metrics to Prometheus there: http://ADDRESS:PORT/metrics")
+      ->type_name("ADDRESS:PORT")
+      ->envname("VELO_METRICS");
 }
 
 }  // namespace velo::cli

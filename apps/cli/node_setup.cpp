@@ -187,6 +187,14 @@ Result<void> set_up(VeloBuilder& builder, const NodeSetup& setup, const std::str
     if (!policy) return policy.error();
     builder.access(std::move(*policy));
   }
+  if (!setup.metrics.empty()) {
+    auto where = Endpoint::parse("tcp://" + setup.metrics);
+    if (!where) return where.error();
+    telemetry::ScrapeOptions options;
+    options.bind = std::move(*where);
+    options.allow_plaintext_beyond_loopback = setup.plaintext;
+    builder.serve_metrics(std::move(options));
+  }
   for (const std::string& name : chosen(setup, sockets, listening)) {
     if (auto added = add(builder, name, setup, sockets, listening); !added) return added;
   }

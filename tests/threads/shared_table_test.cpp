@@ -65,6 +65,7 @@ static const std::map<std::string, std::string> table = {
     {"velo/sim/scenario.hpp", "SharedWorld.OneScenarioRunsInEveryThreadAlike"},
     {"velo/sim/seeds.hpp", "SharedWorld.OneRangeOfSeedsIsWorkedOffTogether"},
     {"velo/sim/simulation.hpp", "SharedWorld.OneScenarioRunsInEveryThreadAlike"},
+    {"velo/telemetry/scrape_endpoint.hpp", "SharedTelemetry.ScrapedWhileItEnds"},
     {"velo/transport/backends/inproc.hpp",
      "Connections/SharedTransport.TakesEverybodysFrames/Inproc"},
     {"velo/transport/backends/quic.hpp", "Connections/SharedTransport.TakesEverybodysFrames/Quic"},

@@ -71,6 +71,8 @@ struct VeloBuilder::Parts {
   std::optional<std::size_t> calls_max;
   std::size_t memory_bytes = limits::memory_budget_bytes_default;
   std::size_t peer_memory_bytes = 0;
+  metrics::Registry* registry = nullptr;
+  std::optional<telemetry::ScrapeOptions> scraped;
 
   NodeParts node(World& in) const { return {in, credentials, instance_key}; }
   Result<std::shared_ptr<PeerDiscovery>> make_discovery(World& in);
@@ -294,6 +296,38 @@ VeloBuilder&& VeloBuilder::memory_budget(std::size_t bytes, std::size_t peer_byt
   return std::move(memory_budget(bytes, peer_bytes));
 }
 
+VeloBuilder& VeloBuilder::metrics(::velo::metrics::Registry& registry) & {
+  parts_->registry = &registry;
+  return *this;
+}
+VeloBuilder&& VeloBuilder::metrics(::velo::metrics::Registry& registry) && {
+  return std::move(metrics(registry));
+}
+
+VeloBuilder& VeloBuilder::serve_metrics(telemetry::ScrapeOptions options) & {
+  parts_->scraped = std::move(options);
+  return *this;
+}
+VeloBuilder&& VeloBuilder::serve_metrics(telemetry::ScrapeOptions options) && {
+  return std::move(serve_metrics(std::move(options)));
+}
+
+Result<void> VeloBuilder::publish(Velo& node) {
+  ::velo::metrics::Registry* registry = parts_->registry;
+  if (registry == nullptr && !parts_->scraped) return {};
+  if (registry == nullptr) {
+    node.registry_ = std::make_unique<::velo::metrics::Registry>();
+    registry = node.registry_.get();
+  }
+  if (auto published = node.messenger().publish_metrics(*registry); !published) return published;
+  if (!parts_->scraped) return {};
+  auto opened =
+      telemetry::ScrapeEndpoint::open(node.world(), *registry, std::move(*parts_->scraped));
+  if (!opened) return opened.error();
+  node.scraped_ = std::move(*opened);
+  return {};
+}
+
 Result<std::unique_ptr<Velo>> VeloBuilder::build() {
   std::unique_ptr<RealWorld> owned;
   if (parts_->world == nullptr) {
@@ -312,7 +346,7 @@ Result<std::unique_ptr<Velo>> VeloBuilder::build() {
   if (parts_->instance_key.valid()) builder.instance_key(std::move(parts_->instance_key));
   if (parts_->access) builder.access(std::move(*parts_->access));
   std::optional<Op<void>> announced;
-  const std::shared_ptr<PeerDiscovery> found = *source;
+  std::shared_ptr<PeerDiscovery> found = *source;
   if (*source != nullptr) {
     auto reporting = std::make_shared<velo_detail::ReportingDiscovery>(world, std::move(*source));
     announced.emplace(reporting->announced());
@@ -330,7 +364,9 @@ Result<std::unique_ptr<Velo>> VeloBuilder::build() {
   auto node = std::make_unique<Velo>(
       std::move(owned), std::move(*messenger),
       Velo::Identity{std::move(parts_->identity_folder), std::move(parts_->credentials)});
-  node->discovery_ = found;
+  // The last to hold it here: if the node ends below, its World ends with it.
+  node->discovery_ = std::move(found);
+  if (auto published = publish(*node); !published) return published.error();
   return node;
 }
 

@@ -201,4 +201,31 @@ TEST(Velo, KeepsABuilderThatIsFilledStepByStep) {
   EXPECT_NE(must(builder.build()), nullptr);
 }
 
+TEST(VeloMetrics, AreServedWhereTheBuilderSays) {
+  auto node = Velo::builder().serve_metrics().build();
+  ASSERT_TRUE(node) << node.error().to_string();
+  ASSERT_TRUE((*node)->metrics_endpoint().has_value());
+  EXPECT_NE((*node)->metrics_endpoint()->port, 0);
+  EXPECT_FALSE(Velo::builder().build().value()->metrics_endpoint().has_value());
+}
+
+TEST(VeloMetrics, AreInTheRegistryOfTheUser) {
+  metrics::Registry registry;
+  auto node = Velo::builder().metrics(registry).build();
+  ASSERT_TRUE(node) << node.error().to_string();
+  EXPECT_FALSE(registry.snapshot().families.empty());
+  EXPECT_FALSE((*node)->metrics_endpoint().has_value());
+}
+
+// The discovery outlived the node's World, and touched it.
+TEST(VeloMetrics, ThatCannotBeServedFailTheBuildAlsoWithADiscovery) {
+  telemetry::ScrapeOptions everywhere;
+  everywhere.bind = Endpoint::tcp("0.0.0.0", 0);
+  const Folder folder;
+  const auto node =
+      Velo::builder().filesystem_discovery(folder.path()).serve_metrics(everywhere).build();
+  ASSERT_FALSE(node);
+  EXPECT_TRUE(node.error().is(Errc::permission_denied)) << node.error().to_string();
+}
+
 }  // namespace velo::velo_test

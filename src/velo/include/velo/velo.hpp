@@ -26,6 +26,7 @@
 #include <velo/discovery/services.hpp>
 #include <velo/messenger/messenger.hpp>
 #include <velo/runtime/real_world.hpp>
+#include <velo/telemetry/scrape_endpoint.hpp>
 #include <velo/transport/backends/inproc.hpp>
 #include <velo/transport/backends/shm.hpp>
 #include <velo/transport/backends/tcp.hpp>
@@ -142,6 +143,12 @@ class Velo {
   Op<NodeBooks> books_of(const InstanceId& peer) { return messenger_->books_of(peer); }
   MemoryUse memory() const { return messenger_->memory(); }
 
+  /// Where its metrics are served; nullopt without VeloBuilder::serve_metrics().
+  std::optional<Endpoint> metrics_endpoint() const {
+    if (scraped_ == nullptr) return std::nullopt;
+    return scraped_->local();
+  }
+
   /// What secure transports of this node present and believe; null without an identity. What is
   /// replaced in it holds for connections that are made from then on; others go on.
   const std::shared_ptr<crypto::CredentialSource>& credentials() const noexcept {
@@ -157,8 +164,10 @@ class Velo {
 
   std::unique_ptr<RealWorld> owned_world_;
   std::shared_ptr<PeerDiscovery> discovery_;
+  std::unique_ptr<metrics::Registry> registry_;  ///< null: the user's, or none
   std::unique_ptr<Messenger> messenger_;
   Identity identity_;
+  std::unique_ptr<telemetry::ScrapeEndpoint> scraped_;
 };
 
 /// What a transport can be made from once the node has it.
@@ -247,12 +256,21 @@ class [[nodiscard]] VeloBuilder {
   VeloBuilder& memory_budget(std::size_t bytes, std::size_t peer_bytes = 0) &;
   VeloBuilder&& memory_budget(std::size_t bytes, std::size_t peer_bytes = 0) &&;
 
+  /// Publishes the node's metrics there (Messenger::publish_metrics); `registry` outlives the node.
+  VeloBuilder& metrics(::velo::metrics::Registry& registry) &;
+  VeloBuilder&& metrics(::velo::metrics::Registry& registry) &&;
+  /// Serves them over HTTP to Prometheus; from a registry of the node's own without metrics().
+  VeloBuilder& serve_metrics(telemetry::ScrapeOptions options = telemetry::ScrapeOptions()) &;
+  VeloBuilder&& serve_metrics(telemetry::ScrapeOptions options = telemetry::ScrapeOptions()) &&;
+
   /// Starts everything and waits until the node is announced (not on executors and in simulation,
   /// where nothing may wait); the first part that fails, fails the build. Once.
   Result<std::unique_ptr<Velo>> build();
 
  private:
   struct Parts;
+  Result<void> publish(Velo& node);
+
   std::unique_ptr<Parts> parts_;
 };
 

@@ -20,7 +20,7 @@
 
 #include "etcd_wire.hpp"
 #include "http_exchange.hpp"
-#include "shard_timer.hpp"
+#include <velo/base/shard_timer.hpp>
 
 namespace velo::discovery::etcd {
 

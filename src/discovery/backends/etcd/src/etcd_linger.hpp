@@ -10,7 +10,7 @@
 #include <memory>
 #include <optional>
 
-#include "shard_timer.hpp"
+#include <velo/base/shard_timer.hpp>
 
 namespace velo::discovery::etcd {
 

@@ -9,7 +9,7 @@
 #include <optional>
 #include <utility>
 
-namespace velo::discovery::etcd {
+namespace velo {
 
 class ShardTimer {
  public:
@@ -45,4 +45,4 @@ class ShardTimer {
   Work work_;
 };
 
-}  // namespace velo::discovery::etcd
+}  // namespace velo
