@@ -6,6 +6,7 @@
 #pragma once
 
 #include <velo/base/error.hpp>
+#include <velo/base/shard_timer.hpp>
 #include <velo/base/world.hpp>
 #include <velo/discovery/backends/etcd.hpp>
 
@@ -20,7 +21,6 @@
 
 #include "etcd_wire.hpp"
 #include "http_exchange.hpp"
-#include <velo/base/shard_timer.hpp>
 
 namespace velo::discovery::etcd {
 

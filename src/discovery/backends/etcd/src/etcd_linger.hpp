@@ -4,13 +4,12 @@
 // Threading: on its shard's thread only.
 #pragma once
 
+#include <velo/base/shard_timer.hpp>
 #include <velo/base/world.hpp>
 
 #include <list>
 #include <memory>
 #include <optional>
-
-#include <velo/base/shard_timer.hpp>
 
 namespace velo::discovery::etcd {
 
