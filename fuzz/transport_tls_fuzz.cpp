@@ -69,7 +69,8 @@ static void check_records(ByteSpan bytes, std::size_t piece, std::size_t read) {
   auto raw = std::make_unique<RawEnd>(
       std::make_unique<testing::ReadPipe>(node.shard(0), std::move(sent), piece));
   Established established{RecordSealer(secret), RecordOpener(secret), {}, {}};
-  TlsStream stream(std::move(raw), std::move(established), std::make_shared<Environment>());
+  const auto budget = std::make_shared<MemoryBudget>();
+  TlsStream stream(std::move(raw), std::move(established), std::make_shared<Environment>(budget));
   std::string heard;
   std::vector<std::byte> buffer(read);
   for (;;) {

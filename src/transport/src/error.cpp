@@ -21,6 +21,7 @@ static std::string_view name(std::uint16_t value) noexcept {
     case Errc::handshake_failed: return "handshake_failed";
     case Errc::not_authenticated: return "not_authenticated";
     case Errc::too_many_handshakes: return "too_many_handshakes";
+    case Errc::no_room: return "no_room";
   }
   return {};
 }
@@ -33,6 +34,7 @@ static Retry retry(Errc value) noexcept {
     case Errc::peer_too_slow:
     case Errc::handshake_failed:
     case Errc::not_authenticated:
+    case Errc::no_room:
     case Errc::closed_locally: return Retry::elsewhere;
     case Errc::too_many_handshakes:
     case Errc::queue_full: return Retry::later;

@@ -26,6 +26,8 @@ class StreamArrivals : public std::enable_shared_from_this<StreamArrivals> {
         accepts_(&accepts) {}
 
   void arrive(std::unique_ptr<ByteStream> stream);
+  /// Counts and logs somebody who was not let in.
+  void refuse(const StreamRefusal& refusal);
   /// Nobody is accepted any more; what is not secure yet is dropped.
   void close() noexcept {
     accepts_ = nullptr;
@@ -37,7 +39,6 @@ class StreamArrivals : public std::enable_shared_from_this<StreamArrivals> {
 
   void secure(std::unique_ptr<ByteStream> stream, GatePass pass);
   void secured(std::expected<SecuredStream, StreamRefusal> outcome, GatePass pass);
-  void refuse(const StreamRefusal& refusal);
 
   const std::shared_ptr<StreamEnvironment> environment_;
   const std::shared_ptr<Gatekeeper> keeper_;

@@ -43,6 +43,7 @@ class StreamDial final : public Dial {
 };
 
 static Error connect_error(const Error& error, const std::string& remote) {
+  if (error.is(Errc::no_room)) return error;
   return make_error(Errc::connect_failed, remote + ": " + error.to_string());
 }
 
@@ -103,8 +104,9 @@ Result<void> StreamTransport::start(const TransportContext& context) {
   const Listening& listening = **where;
   arrivals_ = std::make_shared<StreamArrivals>(environment_, keeper_, guard_, context.accepts);
   auto on_accept = [arrivals = arrivals_](Result<std::unique_ptr<ByteStream>> stream) {
-    // An accept that failed (out of descriptors) is the listener's to report and retry.
-    if (stream) arrivals->arrive(std::move(*stream));
+    if (stream) return arrivals->arrive(std::move(*stream));
+    // Other accepts that failed (out of descriptors) are the listener's to report and retry.
+    if (stream.error().is(Errc::no_room)) arrivals->refuse({GateRefusal::memory, stream.error()});
   };
   Shard& shard = world.shard(0);
   Result<std::unique_ptr<Listener>> listener =

@@ -3,11 +3,13 @@
 
 #include <velo/transport/backends/shm.hpp>
 
+#include <velo/base/budget.hpp>
 #include <velo/base/network.hpp>
 #include <velo/base/shared_memory.hpp>
 #include <velo/transport/stream_transport.hpp>
 
 #include <bit>
+#include <memory>
 #include <string>
 #include <string_view>
 #include <utility>
@@ -21,11 +23,14 @@ namespace shm_detail {
 constexpr std::size_t path_bytes_max = 100;
 constexpr std::string_view scheme = "shm://";
 
-/// For streams, what handles links.
-static SharedMemoryHandler over_links(StreamHandler handler) {
-  return [handler = std::move(handler)](Result<std::unique_ptr<SharedMemoryLink>> link) mutable {
+/// For streams, what handles links: their regions are charged to `memory`.
+static SharedMemoryHandler over_links(std::shared_ptr<MemoryBudget> memory, StreamHandler handler) {
+  return [memory = std::move(memory),
+          handler = std::move(handler)](Result<std::unique_ptr<SharedMemoryLink>> link) mutable {
     if (!link) return handler(link.error());
-    std::unique_ptr<ByteStream> stream = ShmStream::over(std::move(*link));
+    Charge charge = Charge::try_take(memory, (*link)->memory().size(), Lane::replies);
+    if (!charge) return handler(make_error(Errc::no_room, "no memory for more rings"));
+    std::unique_ptr<ByteStream> stream = ShmStream::over(std::move(*link), std::move(charge));
     if (stream == nullptr) {
       return handler(velo::make_error(velo::Errc::invalid_argument, "no room for rings"));
     }
@@ -36,7 +41,9 @@ static SharedMemoryHandler over_links(StreamHandler handler) {
 class ShmTransport final : public StreamTransport {
  public:
   explicit ShmTransport(ShmOptions options)
-      : StreamTransport("shm", options.gate), options_(std::move(options)) {}
+      : StreamTransport("shm", options.gate),
+        options_(std::move(options)),
+        memory_(std::make_shared<MemoryBudget>(options_.memory_bytes_max)) {}
 
  private:
   Result<std::optional<Listening>> listening(World& world, const InstanceId& self) override;
@@ -63,6 +70,9 @@ class ShmTransport final : public StreamTransport {
   SharedMemoryOptions memory_options() const;
 
   const ShmOptions options_;
+  /// Of all regions. Not the node's budget: they stay as long as their connections, and many that
+  /// are idle would leave no memory for requests.
+  const std::shared_ptr<MemoryBudget> memory_;
 };
 
 SharedMemoryOptions ShmTransport::memory_options() const {
@@ -136,7 +146,7 @@ Result<std::unique_ptr<Listener>> ShmTransport::open_listener(World& world, Shar
   SharedMemoryOptions memory = memory_options();
   memory.timeout = options_.handshake_timeout;
   return world.network().listen_shared_memory(shard, listening.endpoint, memory,
-                                              over_links(std::move(on_accept)));
+                                              over_links(memory_, std::move(on_accept)));
 }
 
 std::unique_ptr<Connecting> ShmTransport::open_stream(World& world, Shard& shard,
@@ -144,7 +154,8 @@ std::unique_ptr<Connecting> ShmTransport::open_stream(World& world, Shard& shard
                                                       StreamHandler done) const {
   SharedMemoryOptions memory = memory_options();
   memory.timeout = options_.connect_timeout;
-  return world.network().connect_shared_memory(shard, remote, memory, over_links(std::move(done)));
+  return world.network().connect_shared_memory(shard, remote, memory,
+                                               over_links(memory_, std::move(done)));
 }
 
 }  // namespace shm_detail

@@ -41,11 +41,11 @@ class ShmStream::Telling {
   Telling* outer_;
 };
 
-std::unique_ptr<ByteStream> ShmStream::over(std::unique_ptr<SharedMemoryLink> link) {
+std::unique_ptr<ByteStream> ShmStream::over(std::unique_ptr<SharedMemoryLink> link, Charge memory) {
   const auto rings = split_region(link->memory());
   if (!rings.has_value()) return nullptr;
   const bool maker = link->is_maker();
-  return std::unique_ptr<ByteStream>(new ShmStream(std::move(link),
+  return std::unique_ptr<ByteStream>(new ShmStream(std::move(link), std::move(memory),
                                                    maker ? rings->to_maker : rings->from_maker,
                                                    maker ? rings->from_maker : rings->to_maker));
 }

@@ -4,6 +4,7 @@
 // Threading: as ByteStream says.
 #pragma once
 
+#include <velo/base/budget.hpp>
 #include <velo/base/network.hpp>
 #include <velo/base/shared_memory.hpp>
 #include <velo/base/world.hpp>
@@ -19,8 +20,9 @@ namespace velo::transport {
 
 class ShmStream final : public ByteStream, private SharedMemoryEvents, private PollSource {
  public:
-  /// Null if the link's memory has no room for rings.
-  static std::unique_ptr<ByteStream> over(std::unique_ptr<SharedMemoryLink> link);
+  /// Null if the link's memory has no room for rings. `memory` is what the region is charged to.
+  static std::unique_ptr<ByteStream> over(std::unique_ptr<SharedMemoryLink> link,
+                                          Charge memory = Charge());
   ~ShmStream() override;
 
   void attach(StreamEvents& events) override;
@@ -39,8 +41,9 @@ class ShmStream final : public ByteStream, private SharedMemoryEvents, private P
   /// Marks the stream as being told of something, and says afterwards whether it still exists.
   class Telling;
 
-  ShmStream(std::unique_ptr<SharedMemoryLink> link, RingMemory in, RingMemory out) noexcept
-      : link_(std::move(link)), reader_(in), writer_(out) {}
+  ShmStream(std::unique_ptr<SharedMemoryLink> link, Charge memory, RingMemory in,
+            RingMemory out) noexcept
+      : memory_(std::move(memory)), link_(std::move(link)), reader_(in), writer_(out) {}
 
   void on_bell() override;
   void on_hangup() override;
@@ -55,6 +58,7 @@ class ShmStream final : public ByteStream, private SharedMemoryEvents, private P
   /// False if something has come meanwhile.
   bool fall_asleep() noexcept;
 
+  const Charge memory_;
   const std::unique_ptr<SharedMemoryLink> link_;
   std::atomic<bool> broken_{false};
   std::atomic<bool> hung_up_{false};

@@ -15,10 +15,12 @@
 
 #include <atomic>
 #include <filesystem>
+#include <functional>
 #include <memory>
 #include <optional>
 #include <string>
 #include <utility>
+#include <vector>
 
 #include "shm_stream.hpp"
 #include "shm_testing.hpp"
@@ -241,6 +243,103 @@ TEST_F(ShmTest, BothEndsKnowThatItIsPrivateOnThisHostAndWhoseProcessItIs) {
     stopped = true;
   });
   while (!stopped) world->run_once(std::chrono::milliseconds(100));
+}
+
+/// Keeps what is accepted.
+struct Keep final : AcceptHandler, ConnectionEvents {
+  void on_accepted(ConnectionPtr connection) override {
+    connections.push_back(std::move(connection));
+    connections.back()->start(*this);
+  }
+  void on_frame(Connection&, const InFrame&) override {}
+  void on_written(Connection&) noexcept override {}
+  void on_closed(Connection&, const Error&) override { ++closed; }
+  std::vector<ConnectionPtr> connections;
+  std::size_t closed = 0;
+};
+
+/// Two transports of one process, and what comes of dialling from one to the other.
+class ShmRoom : public testing::Test {
+ protected:
+  void start(std::size_t here, std::size_t there) {
+    runtime::RuntimeOptions runtime;
+    runtime.external_first_shard = true;
+    world_ = std::move(runtime::RealWorld::create(runtime)).value();
+    server_ = make(there, folder_.path() + "/there.shm");
+    client_ = make(here, folder_.path() + "/here.shm");
+  }
+  std::unique_ptr<Transport> make(std::size_t memory, const std::string& path) {
+    ShmOptions options;
+    options.path = path;
+    options.ring_bytes = std::size_t{64} << 10;
+    options.memory_bytes_max = memory;
+    auto transport = make_shm(options);
+    EXPECT_TRUE(transport->start(TransportContext(*world_, InstanceId::random(world_->random()),
+                                                  ends_, std::make_shared<MemoryBudget>())));
+    return transport;
+  }
+  std::optional<Error> dial() {
+    bool answered = false;
+    std::optional<Error> error;
+    const auto attempt = client_->connect(world_->shard(0), server_->address_entry(),
+                                          [&](Result<ConnectionPtr> connection) {
+                                            answered = true;
+                                            if (!connection) error = connection.error();
+                                            if (connection) {
+                                              ends_.on_accepted(std::move(*connection));
+                                            }
+                                          });
+    while (!answered) world_->run_once(std::chrono::milliseconds(100));
+    return error;
+  }
+  void run_until(const std::function<bool()>& condition) {
+    while (!condition()) world_->run_once(std::chrono::milliseconds(100));
+  }
+  void TearDown() override {
+    for (const ConnectionPtr& each : ends_.connections) {
+      each->close(make_error(Errc::closed_locally));
+    }
+    run_until([this] { return ends_.closed == ends_.connections.size(); });
+    bool stopped = false;
+    post(world_->shard(0), [&] {
+      client_->stop();
+      server_->stop();
+      stopped = true;
+    });
+    run_until([&] { return stopped; });
+  }
+
+  Folder folder_;
+  std::unique_ptr<runtime::RealWorld> world_;
+  Keep ends_;
+  std::unique_ptr<Transport> server_;
+  std::unique_ptr<Transport> client_;
+};
+
+TEST_F(ShmRoom, WhoDialsWithoutRoomForRingsIsToldSoAndGetsItBack) {
+  start(std::size_t{1} << 20, std::size_t{64} << 20);
+  std::optional<Error> error;
+  while (!error && ends_.connections.size() < 40) error = dial();
+  ASSERT_TRUE(error);
+  EXPECT_TRUE(error->is(Errc::no_room)) << error->to_string();
+  const std::size_t most = ends_.connections.size();
+  // 1 MiB, rings of 128 KiB and a little, a quarter of what is free at most.
+  EXPECT_GT(most, 4U);
+  EXPECT_LT(most, 20U);
+  for (const ConnectionPtr& each : ends_.connections) {
+    each->close(make_error(Errc::closed_locally));
+  }
+  run_until([this] { return ends_.closed == ends_.connections.size(); });
+  ends_.connections.clear();
+  ends_.closed = 0;
+  EXPECT_FALSE(dial());
+}
+
+TEST_F(ShmRoom, WhoComesWhereThereIsNoRoomIsRefusedAndCounted) {
+  start(std::size_t{64} << 20, std::size_t{1} << 20);
+  for (int i = 0; i < 20; ++i) EXPECT_FALSE(dial());
+  run_until([this] { return server_->gate_counts().refused_for(GateRefusal::memory) > 5; });
+  EXPECT_LT(server_->gate_counts().connections, 10U);
 }
 
 }  // namespace velo::transport

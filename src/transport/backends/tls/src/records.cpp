@@ -5,6 +5,7 @@
 
 #include <openssl/crypto.h>
 #include <openssl/hmac.h>
+#include <openssl/ssl.h>
 #include <sys/uio.h>
 
 #include <algorithm>
@@ -69,6 +70,7 @@ RecordKey::RecordKey(const DirectionSecret& secret, bool seals)
   const auto init = seals_ ? EVP_EncryptInit_ex : EVP_DecryptInit_ex;
   const EVP_CIPHER* cipher = records_detail::cipher_of(suite_);
   if (init(context_.get(), cipher, nullptr, nullptr, nullptr) != 1 || !set_key()) context_.reset();
+  sequence_ = secret.used;
 }
 
 RecordKey::~RecordKey() {
@@ -99,7 +101,8 @@ bool RecordKey::update() noexcept {
 }
 
 bool RecordKey::begin(ByteSpan header) noexcept {
-  if (broken()) return false;
+  // 5.3: a number that comes round would be a nonce used twice.
+  if (broken() || sequence_ == UINT64_MAX) return false;
   std::array<std::uint8_t, 12> nonce = iv_;
   for (std::size_t i = 0; i < 8; ++i) {
     nonce[nonce.size() - 1 - i] ^= static_cast<std::uint8_t>(sequence_ >> (8 * i));
@@ -183,19 +186,31 @@ bool RecordSealer::seal_key_update(std::byte* out) noexcept {
   return seal(ContentType::handshake, message, out) && update();
 }
 
-std::optional<std::size_t> record_bytes(std::span<const std::byte> header) noexcept {
-  const auto at = [&](std::size_t i) { return std::to_integer<std::size_t>(header[i]); };
-  // The version is fixed, whatever was negotiated (5.1); TLS 1.3 ignores it, we need not.
-  if (at(0) != static_cast<std::size_t>(ContentType::application_data) || at(1) != 3 ||
-      at(2) != 3) {
-    return std::nullopt;
+int alert_of(RecordFault fault) noexcept {
+  switch (fault) {
+    case RecordFault::unexpected: return SSL_AD_UNEXPECTED_MESSAGE;
+    case RecordFault::version: return SSL_AD_PROTOCOL_VERSION;
+    case RecordFault::overflow: return SSL_AD_RECORD_OVERFLOW;
+    case RecordFault::unopened: break;
   }
+  return SSL_AD_BAD_RECORD_MAC;
+}
+
+std::expected<std::size_t, RecordFault> record_bytes(std::span<const std::byte> header) noexcept {
+  const auto at = [&](std::size_t i) { return std::to_integer<std::size_t>(header[i]); };
+  if (at(0) != static_cast<std::size_t>(ContentType::application_data)) {
+    return std::unexpected(RecordFault::unexpected);
+  }
+  if (at(1) != 3 || at(2) != 3) return std::unexpected(RecordFault::version);
   const std::size_t body = at(3) << 8 | at(4);
-  if (body > record_body_bytes_max || body < 1 + record_tag_bytes) return std::nullopt;
+  if (body > record_body_bytes_max) return std::unexpected(RecordFault::overflow);
+  // Not even a type and a tag.
+  if (body < 1 + record_tag_bytes) return std::unexpected(RecordFault::unopened);
   return record_header_bytes + body;
 }
 
-std::optional<OpenedRecord> RecordOpener::open(ByteSpan record, std::byte* target) noexcept {
+std::expected<OpenedRecord, RecordFault> RecordOpener::open(ByteSpan record,
+                                                            std::byte* target) noexcept {
   const std::size_t size = target_bytes(record);
   const std::byte* const body = record.data() + record_header_bytes;
   int written = 0;
@@ -208,11 +223,13 @@ std::optional<OpenedRecord> RecordOpener::open(ByteSpan record, std::byte* targe
       EVP_CIPHER_CTX_ctrl(context_.get(), EVP_CTRL_AEAD_SET_TAG, record_tag_bytes, tag.data()) !=
           1 ||
       EVP_DecryptFinal_ex(context_.get(), records_detail::bytes_of(target + size), &written) != 1) {
-    return std::nullopt;
+    return std::unexpected(RecordFault::unopened);
   }
+  // Content, type and padding together: padding makes no record longer than a full one.
+  if (size > record_content_bytes_max + 1) return std::unexpected(RecordFault::overflow);
   std::size_t content = size;
   while (content != 0 && target[content - 1] == std::byte{0}) --content;
-  if (content == 0 || content - 1 > record_content_bytes_max) return std::nullopt;
+  if (content == 0) return std::unexpected(RecordFault::unexpected);
   const auto type = std::to_integer<std::uint8_t>(target[content - 1]);
   return OpenedRecord{static_cast<ContentType>(type), content - 1};
 }

@@ -14,8 +14,8 @@
 #include <array>
 #include <cstddef>
 #include <cstdint>
+#include <expected>
 #include <memory>
-#include <optional>
 #include <span>
 #include <string_view>
 
@@ -37,7 +37,8 @@ constexpr std::size_t record_tag_bytes = 16;
 /// What a record adds to its content: header, the content's type, tag.
 constexpr std::size_t record_overhead_bytes = record_header_bytes + 1 + record_tag_bytes;
 constexpr std::size_t record_content_bytes_max = std::size_t{1} << 14;
-/// The longest that a peer may send behind a record's header.
+/// The longest that a peer may send behind a record's header: the standard leaves room for ciphers
+/// that add up to 255 bytes. Ours add 16, so that what is behind them is found too long later.
 constexpr std::size_t record_body_bytes_max = record_content_bytes_max + 256;
 /// A key protects this many records at most, then the sealer goes on with the next (RFC 8446, 5.5,
 /// allows 2^24.5 full ones).
@@ -48,7 +49,18 @@ using TrafficSecret = std::array<std::uint8_t, 32>;
 struct DirectionSecret {
   Suite suite = Suite::aes_128_gcm_sha256;
   TrafficSecret secret{};
+  std::uint64_t used = 0;  ///< records that its key has protected
 };
+
+/// What is wrong with a record; each ends the connection, with the alert that the standard names.
+enum class RecordFault : std::uint8_t {
+  unexpected,  ///< not protected, or of no type at all (5.1, 5.4)
+  version,     ///< not of TLS 1.2, which all records of TLS 1.3 say they are (5.2)
+  overflow,    ///< longer than any may be (5.2, 5.4)
+  unopened,    ///< not made with this key, for this place, or not whole
+};
+/// Its number in an alert.
+int alert_of(RecordFault fault) noexcept;
 
 /// HKDF-Expand-Label with SHA-256, an empty context and at most 32 bytes (RFC 8446, 7.1).
 void expand_label(const TrafficSecret& secret, std::string_view label,
@@ -73,7 +85,7 @@ class RecordKey {
   };
 
   bool set_key() noexcept;
-  /// Begins the next record.
+  /// Begins the next record. False where the numbers end: none is ever used twice.
   bool begin(ByteSpan header) noexcept;
 
   std::unique_ptr<EVP_CIPHER_CTX, FreeContext> context_;
@@ -112,9 +124,9 @@ class RecordSealer : public RecordKey {
   bool seal_key_update(std::byte* out) noexcept;
 };
 
-/// The length of the record that begins with `header`, its header included; nothing for what cannot
-/// be an encrypted record.
-std::optional<std::size_t> record_bytes(std::span<const std::byte> header) noexcept;
+/// The length of the record that begins with `header`, its header included; or why it cannot be an
+/// encrypted record.
+std::expected<std::size_t, RecordFault> record_bytes(std::span<const std::byte> header) noexcept;
 
 struct OpenedRecord {
   ContentType type;
@@ -130,8 +142,8 @@ class RecordOpener : public RecordKey {
     return record.size() - record_header_bytes - record_tag_bytes;
   }
   /// `record` is whole, with its header; `target` has target_bytes() and may be the record's own
-  /// body. Nothing if it was not made with this key, or is malformed.
-  std::optional<OpenedRecord> open(ByteSpan record, std::byte* target) noexcept;
+  /// body. After a fault what is in `target` means nothing.
+  std::expected<OpenedRecord, RecordFault> open(ByteSpan record, std::byte* target) noexcept;
 };
 
 }  // namespace velo::transport::tls

@@ -10,6 +10,7 @@
 
 #include <algorithm>
 #include <array>
+#include <bit>
 #include <cstdlib>
 #include <fstream>
 #include <iterator>
@@ -113,6 +114,17 @@ TEST(TlsPage, ShowsTheBytesThatTheCodeMakes) {
   EXPECT_NE(text.find(std::string(client_secret)), std::string::npos);
   EXPECT_NE(text.find("    " + spaced_hex(confirmation) + "\n"), std::string::npos)
       << spaced_hex(confirmation);
+  RecordSealer updating(secret(client_secret));
+  std::vector<std::byte> update(RecordSealer::key_update_bytes + record_overhead_bytes);
+  ASSERT_TRUE(updating.seal_key_update(update.data()));
+  EXPECT_NE(text.find("    " + spaced_hex(update) + "\n"), std::string::npos) << spaced_hex(update);
+  // What it says in words.
+  for (const std::string& said :
+       {"2^" + std::to_string(std::countr_zero(records_per_key_max)) + " records",
+        "longer than 2^14 + " + std::to_string(record_body_bytes_max - record_content_bytes_max),
+        "than 2^" + std::to_string(std::countr_zero(record_content_bytes_max)) + " + 1"}) {
+    EXPECT_NE(text.find(said), std::string::npos) << said;
+  }
   const std::vector<InterfaceEndpoint> endpoint{{"", "192.0.2.1", 4242, 24}};
   const Bytes entry = encode_interface_endpoints(endpoint);
   EXPECT_NE(text.find("    " + spaced_hex(entry.span()) + "\n"), std::string::npos)
@@ -189,15 +201,47 @@ TEST(Records, GoOnWithTheNextKey) {
   EXPECT_EQ(opened(opener, record), "new");
 }
 
+TEST(Records, AreNumberedByTheirNonce) {
+  // 5.3: the number, in network order, at the end of the iv, bit by bit.
+  constexpr std::uint64_t number = 0x0102030405060708;
+  DirectionSecret at = secret(client_secret);
+  at.used = number;
+  RecordSealer sealer(at);
+  const auto record = sealed(sealer, ContentType::application_data, "numbered");
+  EXPECT_EQ(sealer.used(), number + 1);
+  std::array<std::uint8_t, 16> key{};
+  std::array<std::uint8_t, 12> nonce{};
+  expand_label(at.secret, "key", key);
+  expand_label(at.secret, "iv", nonce);
+  for (std::size_t i = 0; i < 8; ++i) nonce[4 + i] ^= static_cast<std::uint8_t>(i + 1);
+  const std::string_view content = "numbered\x17";
+  std::array<std::uint8_t, 64> made{};
+  EVP_CIPHER_CTX* const context = EVP_CIPHER_CTX_new();
+  int size = 0;
+  const auto* const header = reinterpret_cast<const unsigned char*>(record.data());
+  EXPECT_EQ(EVP_EncryptInit_ex(context, EVP_aes_128_gcm(), nullptr, key.data(), nonce.data()), 1);
+  EXPECT_EQ(EVP_EncryptUpdate(context, nullptr, &size, header, record_header_bytes), 1);
+  EXPECT_EQ(EVP_EncryptUpdate(context, made.data(), &size,
+                              reinterpret_cast<const unsigned char*>(content.data()),
+                              static_cast<int>(content.size())),
+            1);
+  EVP_CIPHER_CTX_free(context);
+  EXPECT_EQ(as_text(ByteSpan(record).subspan(record_header_bytes, content.size())),
+            as_text(std::as_bytes(std::span(made).first(content.size()))));
+  RecordOpener opener(at);
+  EXPECT_EQ(opened(opener, record), "numbered");
+}
+
 TEST(Records, LengthsAreCheckedBeforeAnythingElse) {
   const auto length_of = [](std::string_view text) { return record_bytes(hex(text)); };
+  const auto fault_of = [&](std::string_view text) { return length_of(text).error(); };
   EXPECT_EQ(length_of("1703030011"), 22U);
   EXPECT_EQ(length_of("1703034100"), 5U + 16640U);
-  EXPECT_EQ(length_of("1703034101"), std::nullopt);
-  EXPECT_EQ(length_of("170303ffff"), std::nullopt);
-  EXPECT_EQ(length_of("1703030010"), std::nullopt);
-  EXPECT_EQ(length_of("1603030020"), std::nullopt);
-  EXPECT_EQ(length_of("1703010020"), std::nullopt);
+  EXPECT_EQ(fault_of("1703034101"), RecordFault::overflow);
+  EXPECT_EQ(fault_of("170303ffff"), RecordFault::overflow);
+  EXPECT_EQ(fault_of("1703030010"), RecordFault::unopened);
+  EXPECT_EQ(fault_of("1603030020"), RecordFault::unexpected);
+  EXPECT_EQ(fault_of("1703010020"), RecordFault::version);
 }
 
 }  // namespace velo::transport::tls

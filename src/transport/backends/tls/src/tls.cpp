@@ -74,7 +74,8 @@ class TlsTransport final : public StreamTransport {
     // What cannot be used is to be found now, and not by the first peer.
     if (const auto usable = contexts->current(); !usable) return usable.error();
     tls::GuardParts parts{context.world, context.budget, std::move(contexts),
-                          std::make_shared<tls::Environment>(), options_.gate.handshake_bytes_max};
+                          std::make_shared<tls::Environment>(context.budget),
+                          options_.gate.handshake_bytes_max};
     return std::make_shared<const tls::TlsGuard>(std::move(parts));
   }
 

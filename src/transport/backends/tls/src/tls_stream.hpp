@@ -11,6 +11,7 @@
 
 #include "environment.hpp"
 #include "handshake.hpp"
+#include "messages.hpp"
 #include "raw_end.hpp"
 
 #include <velo/base/network.hpp>
@@ -66,10 +67,12 @@ class TlsStream final : public ByteStream, private StreamEvents {
   void open_records(Reading& reading);
   void open_one(Reading& reading, ByteSpan record);
   void took_content(Reading& reading, const std::byte* content, std::size_t bytes, bool in_place);
-  void took_handshake(ByteSpan messages);
+  void took_handshake(ByteSpan content);
   void took_alert(ByteSpan alert);
   void fill(Reading& reading);
   void park(const Reading& reading);
+  void keep(ByteSpan bytes);
+  void unpark() noexcept;
   void fail(int system_error, int alert) noexcept;
   IoResult outcome() const noexcept;
   void wake() noexcept;
@@ -89,6 +92,7 @@ class TlsStream final : public ByteStream, private StreamEvents {
 
   // The shard's.
   RecordOpener opener_;
+  MessageReader messages_;
   StreamEvents* events_ = nullptr;
   std::unique_ptr<std::byte[]> parked_;  ///< content that was not taken, then ciphertext
   std::size_t parked_content_ = 0;

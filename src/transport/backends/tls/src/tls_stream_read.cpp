@@ -11,19 +11,6 @@
 #include <utility>
 
 namespace velo::transport::tls {
-namespace tls_stream_read_detail {
-
-/// Empty records, key updates and alerts that end nothing in a row, after which the other end is
-/// only keeping us busy.
-constexpr unsigned idle_records_max = 32;
-constexpr auto new_session_ticket = std::byte{4};
-constexpr auto key_update = std::byte{24};
-constexpr std::size_t message_header_bytes = 4;
-
-}  // namespace tls_stream_read_detail
-
-namespace reading_detail = tls_stream_read_detail;
-
 void TlsStream::attach(StreamEvents& events) {
   events_ = &events;
   raw_->tell(this);
@@ -85,8 +72,12 @@ void TlsStream::take_parked(Reading& reading) {
   std::memcpy(reading.buffer.data(), parked_.get() + taken, reading.end);
   parked_content_ -= taken;
   reading.begin = parked_content_;
+  unpark();
+}
+
+void TlsStream::unpark() noexcept {
   parked_.reset();
-  parked_bytes_ = 0;
+  environment_->budget().give_back(std::exchange(parked_bytes_, 0));
 }
 
 void TlsStream::open_records(Reading& reading) {
@@ -94,7 +85,7 @@ void TlsStream::open_records(Reading& reading) {
     const auto window = reading.buffer.subspan(reading.begin, reading.end - reading.begin);
     if (window.size() < record_header_bytes) return;
     const auto size = record_bytes(window.first(record_header_bytes));
-    if (!size) return fail(EPROTO, SSL_AD_RECORD_OVERFLOW);
+    if (!size) return fail(EPROTO, alert_of(size.error()));
     if (window.size() < *size) return;
     reading.begin += *size;
     open_one(reading, window.first(*size));
@@ -107,17 +98,24 @@ void TlsStream::open_one(Reading& reading, ByteSpan record) {
   auto* const body = const_cast<std::byte*>(record.data()) + record_header_bytes;
   std::byte* const target = direct ? reading.room().data() : body;
   const auto opened = opener_.open(record, target);
-  if (!opened) return fail(EBADMSG, SSL_AD_BAD_RECORD_MAC);
+  if (!opened) return fail(EBADMSG, alert_of(opened.error()));
+  // A message that is cut across records has nothing else between its parts.
+  if (messages_.is_within() && opened->type != ContentType::handshake) {
+    return fail(EPROTO, SSL_AD_UNEXPECTED_MESSAGE);
+  }
   if (opened->type == ContentType::application_data && opened->bytes != 0) {
     idle_records_ = 0;
     return took_content(reading, target, opened->bytes, !direct);
   }
-  if (++idle_records_ > reading_detail::idle_records_max) {
+  if (++idle_records_ > limits::tls_idle_records_max) {
     return fail(EPROTO, SSL_AD_UNEXPECTED_MESSAGE);
   }
-  if (opened->type == ContentType::alert) return took_alert({target, opened->bytes});
-  if (opened->type == ContentType::handshake) return took_handshake({target, opened->bytes});
-  if (opened->type != ContentType::application_data) fail(EPROTO, SSL_AD_UNEXPECTED_MESSAGE);
+  switch (opened->type) {
+    case ContentType::application_data: return;
+    case ContentType::alert: return took_alert({target, opened->bytes});
+    case ContentType::handshake: return took_handshake({target, opened->bytes});
+    default: return fail(EPROTO, SSL_AD_UNEXPECTED_MESSAGE);
+  }
 }
 
 void TlsStream::took_content(Reading& reading, const std::byte* content, std::size_t bytes,
@@ -137,34 +135,21 @@ void TlsStream::took_content(Reading& reading, const std::byte* content, std::si
   reading.begin += parked_content_;
 }
 
-void TlsStream::took_handshake(ByteSpan messages) {
-  // Only whole messages: none that is allowed here is longer than a record.
-  while (!messages.empty()) {
-    if (messages.size() < reading_detail::message_header_bytes) {
-      return fail(EPROTO, SSL_AD_DECODE_ERROR);
-    }
-    const auto at = [&](std::size_t i) { return std::to_integer<std::size_t>(messages[i]); };
-    const std::size_t length =
-        reading_detail::message_header_bytes + (at(1) << 16 | at(2) << 8 | at(3));
-    if (length > messages.size()) return fail(EPROTO, SSL_AD_DECODE_ERROR);
-    if (messages[0] == reading_detail::key_update) {
-      // The next key begins with the next record, so nothing may follow in this one.
-      if (length != messages.size() || length != reading_detail::message_header_bytes + 1 ||
-          at(4) > 1) {
-        return fail(EPROTO, SSL_AD_DECODE_ERROR);
-      }
-      if (at(4) == 1) key_update_asked_.store(true, std::memory_order_relaxed);
-      if (!opener_.update()) fail(EIO, SSL_AD_INTERNAL_ERROR);
-      return;
-    }
-    if (messages[0] != reading_detail::new_session_ticket) {
-      return fail(EPROTO, SSL_AD_UNEXPECTED_MESSAGE);
-    }
-    messages = messages.subspan(length);
+void TlsStream::took_handshake(ByteSpan content) {
+  using Found = MessageReader::Found;
+  switch (messages_.take(content)) {
+    case Found::nothing: return;
+    case Found::unexpected: return fail(EPROTO, SSL_AD_UNEXPECTED_MESSAGE);
+    case Found::malformed: return fail(EPROTO, SSL_AD_DECODE_ERROR);
+    case Found::bad_value: return fail(EPROTO, SSL_AD_ILLEGAL_PARAMETER);
+    case Found::key_update_asks: key_update_asked_.store(true, std::memory_order_relaxed); break;
+    case Found::key_update: break;
   }
+  if (!opener_.update()) fail(EIO, SSL_AD_INTERNAL_ERROR);
 }
 
 void TlsStream::took_alert(ByteSpan alert) {
+  if (alert.empty()) return fail(EPROTO, SSL_AD_UNEXPECTED_MESSAGE);
   if (alert.size() != 2) return fail(EPROTO, SSL_AD_DECODE_ERROR);
   const int description = std::to_integer<int>(alert[1]);
   if (description == SSL_AD_CLOSE_NOTIFY) {
@@ -202,10 +187,17 @@ void TlsStream::fill(Reading& reading) {
 
 void TlsStream::park(const Reading& reading) {
   const std::size_t begin = reading.begin - parked_content_;
-  parked_bytes_ = over() && parked_content_ == 0 ? 0 : reading.end - begin;
-  if (parked_bytes_ == 0) return;
+  if (over() && parked_content_ == 0) return;
+  keep({reading.buffer.data() + begin, reading.end - begin});
+}
+
+void TlsStream::keep(ByteSpan bytes) {
+  if (bytes.empty()) return;
+  parked_bytes_ = bytes.size();
   parked_ = std::make_unique_for_overwrite<std::byte[]>(parked_bytes_);
-  std::memcpy(parked_.get(), reading.buffer.data() + begin, parked_bytes_);
+  std::memcpy(parked_.get(), bytes.data(), parked_bytes_);
+  // It has come, so that it may go over the limit.
+  environment_->budget().take(parked_bytes_);
 }
 
 }  // namespace velo::transport::tls

@@ -20,15 +20,15 @@ TlsStream::TlsStream(std::unique_ptr<RawEnd> raw, Established established,
     : raw_(std::move(raw)),
       environment_(std::move(environment)),
       opener_(std::move(established.opener)),
-      parked_bytes_(established.rest.size()),
       sealer_(std::move(established.sealer)) {
   raw_->tell(nullptr);
-  if (parked_bytes_ == 0) return;
-  parked_ = std::make_unique_for_overwrite<std::byte[]>(parked_bytes_);
-  std::memcpy(parked_.get(), established.rest.data(), parked_bytes_);
+  keep(established.rest);
 }
 
-TlsStream::~TlsStream() { close(); }
+TlsStream::~TlsStream() {
+  close();
+  unpark();
+}
 
 void TlsStream::on_writable() { events_->on_writable(); }
 
@@ -44,8 +44,10 @@ bool TlsStream::make_records(std::span<const iovec> from) {
   total = std::min(total, batch_content_bytes);
   const bool updates = key_update_asked_.load(std::memory_order_relaxed) ||
                        sealer_.used() + batch_records > records_per_key_max;
-  if (updates || total + record_overhead_bytes > small_.size()) block_ = environment_->take_block();
+  if (total + record_overhead_bytes > small_.size()) block_ = environment_->take_block();
   if (updates && !make_key_update()) return false;
+  // Without a block, because there is no memory or no need, as much as fits beside it.
+  if (!block_) total = std::min(total, small_.size() - out_used_ - record_overhead_bytes);
   Gather gather(from);
   made_count_ = 0;
   told_ = 0;

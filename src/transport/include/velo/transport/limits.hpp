@@ -54,6 +54,13 @@ constexpr std::size_t handshake_bytes_max = std::size_t{64} << 10;
 /// Time for the other end to prove who it is. Policy: then the connection is closed and counted.
 constexpr Duration handshake_time_max = std::chrono::seconds(5);
 
+/// TLS: full records of ciphertext that a connection has under way while the other end does not
+/// read; charged to the memory budget, as is the part of a record that has come. Policy: without
+/// room it goes on in records of 746 bytes.
+constexpr std::size_t tls_batch_records = 4;
+/// TLS: records in a row that carry no data. Policy: with more, the connection is closed.
+constexpr unsigned tls_idle_records_max = 32;
+
 /// One direction of a connection over shared memory. Policy: who writes waits for room; a longer
 /// frame passes in parts.
 constexpr std::size_t shm_ring_bytes_default = std::size_t{1} << 20;
@@ -63,6 +70,11 @@ constexpr std::size_t shm_ring_bytes_min = std::size_t{4} << 10;
 /// The longest ring. Policy: with more, a transport does not start, and a region that a peer offers
 /// is refused.
 constexpr std::size_t shm_ring_bytes_max = std::size_t{16} << 20;
+/// Rings of all connections of one transport; what is free is shared by quarters, so that 125
+/// connections with rings of the default length have room. Not of the node's budget, which idle
+/// rings would use up. Policy: further connections are refused (Errc::no_room, and counted);
+/// the peer is reached by another transport.
+constexpr std::size_t shm_memory_bytes_default = std::size_t{256} << 20;
 
 // Of QUIC.
 

@@ -37,6 +37,7 @@ enum class Errc : std::uint16_t {
   not_authenticated =
       12,  ///< the other end did not prove who it is, or is not trusted; the context says why
   too_many_handshakes = 13,  ///< a limit of connections that are not authenticated yet is reached
+  no_room = 14,  ///< what all connections of this kind may hold is used up; another kind may do
 };
 
 ErrorCode error_code(Errc value) noexcept;

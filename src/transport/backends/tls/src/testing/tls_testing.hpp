@@ -127,7 +127,8 @@ class RawConnecting final : public Connecting {
                 std::shared_ptr<crypto::CredentialSource> as, StreamHandler done)
       : guard_(GuardParts{world, std::make_shared<MemoryBudget>(),
                           std::make_shared<ContextCache>(std::move(as)),
-                          std::make_shared<Environment>(), limits::handshake_bytes_max}),
+                          std::make_shared<Environment>(std::make_shared<MemoryBudget>()),
+                          limits::handshake_bytes_max}),
         done_(std::move(done)) {
     Shard& shard = world.shard(0);
     attempt_ = world.network().connect(

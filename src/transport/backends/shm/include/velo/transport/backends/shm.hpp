@@ -32,6 +32,10 @@ struct ShmOptions {
   /// limits::shm_ring_bytes_min to limits::shm_ring_bytes_max. Who accepts takes what comes, within
   /// these limits.
   std::size_t ring_bytes = limits::shm_ring_bytes_default;
+  /// Of all connections of this transport, both ways together; at least 1 MiB. One takes a quarter
+  /// of what is free at most. Connecting without room fails with Errc::no_room; who connects here
+  /// is refused and counted (GateRefusal::memory).
+  std::size_t memory_bytes_max = limits::shm_memory_bytes_default;
   /// Whom to share memory with, besides root and the user that this process runs as. Whoever is
   /// named here is trusted not to exhaust this process's time; never with its memory.
   std::vector<std::uint32_t> allowed_users;
