@@ -77,8 +77,12 @@ void Channel::send_active() {
     exchange_ =
         HttpExchange::open(shard_, options_.connect, endpoint, options_.request_timeout, *this);
   }
-  exchange_->send(http_post(endpoint, active_->path, active_->body),
-                  limits::etcd_message_bytes_max);
+  asks_token_ = has_user() && !has_token_;
+  std::string request = asks_token_
+                            ? http_post(endpoint, path::authenticate,
+                                        authenticate_request(options_.user, options_.password), {})
+                            : http_post(endpoint, active_->path, active_->body, token_);
+  exchange_->send(std::move(request), limits::etcd_message_bytes_max);
 }
 
 void Channel::on_exchange(HttpExchange& exchange) {
@@ -109,7 +113,30 @@ void Channel::answered() {
   }
   failures_ = 0;
   backoff_.reset();
+  if (asks_token_) return token_answered(answer);
+  if (has_user() && wants_new_token(answer.refusal) && !std::exchange(active_->retried, true)) {
+    has_token_ = false;
+    token_.clear();
+    return send_active();
+  }
   finish_active(std::move(answer));
+}
+
+void Channel::token_answered(const Answer& answer) {
+  if (answer.refusal.code == grpc_code::failed_precondition) {
+    VELO_LOG_WARN(discovery, "etcd does not ask who it is; its user's name is not used",
+                  {"user", options_.user});
+  } else if (!answer.ok()) {
+    return finish_active(velo::make_error(
+        velo::Errc::permission_denied,
+        "etcd does not accept the user \"" + options_.user + "\": " + answer.refusal.message));
+  } else {
+    Result<std::string> token = read_token(answer.body);
+    if (!token) return finish_active(token.error());
+    token_ = std::move(*token);
+  }
+  has_token_ = true;
+  send_active();
 }
 
 void Channel::attempt_failed(const Error& error) {

@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 // Requests to a cluster, one at a time and in order, so that what was asked first is done first.
-// Asks the members in turn until one answers or the request's time is over. Not for watches, whose
-// answer never ends.
+// Asks the members in turn until one answers or the request's time is over. Where it has a user's
+// name it asks for a token first, and for another one when that is not accepted any more. Not for
+// watches, whose answer never ends.
 // Threading: on its shard's thread only.
 #pragma once
 
@@ -54,6 +55,7 @@ class Channel final : HttpExchange::Owner {
     TimePoint deadline;
     bool urgent = false;           ///< before everything that waits
     std::function<bool()> wanted;  ///< asked before it is sent; empty: yes
+    bool retried = false;          ///< with another token: the channel's
     Done done;  ///< called once, not inside submit(); never after the channel was destroyed
   };
 
@@ -71,6 +73,9 @@ class Channel final : HttpExchange::Owner {
   std::size_t pending() const noexcept {
     return waiting_.size() + urgent_.size() + (active_ ? 1U : 0U);
   }
+  /// What goes with each request, once one was answered; empty: nothing.
+  const std::string& token() const noexcept { return token_; }
+  bool has_user() const noexcept { return !options_.user.empty(); }
   TimePoint usual_deadline() const { return shard_.now() + options_.operation_timeout; }
 
   World& world() noexcept { return world_; }
@@ -82,6 +87,7 @@ class Channel final : HttpExchange::Owner {
   void pump();
   void send_active();
   void answered();
+  void token_answered(const Answer& answer);
   void attempt_failed(const Error& error);
   void finish_active(Result<Answer> answer);
   void expire();
@@ -100,6 +106,9 @@ class Channel final : HttpExchange::Owner {
   TimePoint attempt_ends_;
   bool pausing_ = false;
   TimePoint pause_ends_;
+  std::string token_;
+  bool has_token_ = false;   ///< or knows that none is needed
+  bool asks_token_ = false;  ///< that is what was sent last, before active_
   std::size_t endpoint_ = 0;
   std::size_t failures_ = 0;  ///< since an answer came
   Backoff backoff_;

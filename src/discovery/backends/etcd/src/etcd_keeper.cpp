@@ -90,11 +90,12 @@ bool Keeper::send_batch() {
       ++next;
       continue;
     }
-    bytes += at->first.size() + (wish != nullptr ? wish->value.size() : 0);
-    if (!batch.empty() && bytes > limits::etcd_batch_bytes) break;
     Change change;
     change.key = at->first;
     if (wish != nullptr) change.value = wish->value;
+    change.again = wish != nullptr && at->second.pending.empty();
+    bytes += at->first.size() + (wish != nullptr ? wish->value.size() * (change.again ? 2 : 1) : 0);
+    if (!batch.empty() && bytes > limits::etcd_batch_bytes) break;
     changes.push_back(change);
     batch.push_back(Sent{at->first, at->second.wanted_number()});
     at->second.in_flight = true;

@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 // Keeps keys in etcd as they are wanted: puts them, bound to one lease that it keeps alive, puts
 // them again when they were lost, and deletes them. Several changes travel in one transaction.
-// Not what the keys mean.
+// A key that another lease holds belongs to who announced it later: it is neither deleted nor put
+// again. Not what the keys mean.
 // Threading: on the channel's shard's thread only.
 #pragma once
 

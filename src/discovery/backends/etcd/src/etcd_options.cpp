@@ -42,6 +42,14 @@ Result<void> check_options(const EtcdOptions& options) {
     if (duration <= Duration::zero()) return wrong("etcd: times are above zero");
   }
   if (options.backoff_max < options.backoff_min) return wrong("etcd: backoff_max < backoff_min");
+  if (options.user.empty() != options.password.empty()) {
+    return wrong("etcd: a user without a password, or a password without a user");
+  }
+  if (options.user.size() > limits::etcd_secret_bytes_max ||
+      options.password.size() > limits::etcd_secret_bytes_max) {
+    return wrong(fmt::format("etcd: user and password have at most {} bytes each",
+                             limits::etcd_secret_bytes_max));
+  }
   for (const Endpoint& endpoint : options.endpoints) {
     if (options.connect || endpoint.kind == Endpoint::Kind::unix_socket || endpoint.is_loopback()) {
       continue;

@@ -4,6 +4,7 @@
 #include "etcd_wire.hpp"
 
 #include <velo/codec/base64.hpp>
+#include <velo/codec/json.hpp>
 
 #include <fmt/format.h>
 
@@ -35,14 +36,34 @@ std::string txn_request(std::span<const Change> changes, std::int64_t lease) {
   std::string text = R"({"success":[)";
   for (const Change& change : changes) {
     if (text.back() != '[') text += ',';
-    if (change.value) {
-      text += fmt::format(R"({{"request_put":{{"key":"{}","value":"{}","lease":"{}"}}}})",
-                          base64(change.key), base64(*change.value), lease);
-    } else {
-      text += fmt::format(R"({{"request_delete_range":{{"key":"{}"}}}})", base64(change.key));
+    const std::string key = base64(change.key);
+    const std::string ours = fmt::format(
+        R"("compare":[{{"key":"{}","target":"LEASE","result":"EQUAL","lease":"{}"}}])", key, lease);
+    if (!change.value) {
+      text += fmt::format(
+          R"({{"request_txn":{{{},"success":[{{"request_delete_range":{{"key":"{}"}}}}]}}}})", ours,
+          key);
+      continue;
     }
+    const std::string put =
+        fmt::format(R"({{"request_put":{{"key":"{}","value":"{}","lease":"{}"}}}})", key,
+                    base64(*change.value), lease);
+    if (!change.again) {
+      text += put;
+      continue;
+    }
+    text += fmt::format(
+        R"({{"request_txn":{{{0},"success":[{1}],"failure":[{{"request_txn":{{"compare":[)"
+        R"({{"key":"{2}","target":"CREATE","result":"EQUAL","create_revision":"0"}}],)"
+        R"("success":[{1}]}}}}]}}}})",
+        ours, put, key);
   }
   return text + "]}";
+}
+
+std::string authenticate_request(std::string_view user, std::string_view password) {
+  return fmt::format(R"({{"name":{},"password":{}}})", codec::to_json(std::string(user)),
+                     codec::to_json(std::string(password)));
 }
 
 std::string grant_request(std::int64_t ttl_seconds) {

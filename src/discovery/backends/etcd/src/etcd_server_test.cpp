@@ -229,5 +229,95 @@ TEST_F(EtcdServerTest, CompactionDuringACutStartsAnew) {
   gone.wait(false);
 }
 
+/// Asks the server something that the backend never does; true if it did it.
+static bool ask(World& world, const EtcdOptions& options, const char* path, std::string body) {
+  Shard& shard = world.shard(0);
+  std::unique_ptr<etcd::Channel> channel;
+  std::atomic<int> answered{0};
+  post(shard, [&] {
+    channel = std::make_unique<etcd::Channel>(world, shard, options);
+    static_cast<void>(
+        channel->submit(path, std::move(body), [&](const Result<etcd::Answer>& reply) {
+          answered = reply && reply->ok() ? 1 : 2;
+          answered.notify_all();
+        }));
+  });
+  answered.wait(0);
+  std::atomic<bool> gone{false};
+  post(shard, [&] {
+    channel.reset();
+    gone = true;
+    gone.notify_all();
+  });
+  gone.wait(false);
+  return answered == 1;
+}
+
+TEST_F(EtcdServerTest, AServerWithUsersAsksForThePasswordAndAgainAfterARestart) {
+  EtcdOptions plain;
+  plain.endpoints = {server->endpoint()};
+  plain.request_timeout = seconds(1);
+  plain.backoff_max = milliseconds(500);
+  plain.check_interval = seconds(1);
+  plain.connect = [&](Shard& shard, const Endpoint& remote, const ConnectOptions& how,
+                      StreamHandler done) {
+    return world->network().connect(shard, remote, how, std::move(done));
+  };
+  const std::string all = R"("key":"AA==","range_end":"AA==")";
+  for (const auto& [path, body] : std::vector<std::pair<const char*, std::string>>{
+           {"/v3/auth/user/add", R"({"name":"root","password":"unused"})"},
+           {"/v3/auth/role/add", R"({"name":"root"})"},
+           {"/v3/auth/user/grant", R"({"user":"root","role":"root"})"},
+           {"/v3/auth/user/add", R"({"name":"velo","password":"open sesame"})"},
+           {"/v3/auth/role/add", R"({"name":"all"})"},
+           {"/v3/auth/role/grant", R"({"name":"all","perm":{"permType":"READWRITE",)" + all + "}}"},
+           {"/v3/auth/user/grant", R"({"user":"velo","role":"all"})"},
+           {"/v3/auth/enable", "{}"}}) {
+    ASSERT_TRUE(ask(*world, plain, path, body)) << path;
+  }
+  const auto stranger = join();
+  EXPECT_FALSE(stranger->list().get());
+  EtcdOptions how = plain;
+  how.lease_ttl = seconds(2);
+  how.user = "velo";
+  how.password = "wrong";
+  const auto wrong = std::move(*EtcdDiscovery::create(*world, "demo", how));
+  const auto refused = wrong->announce(make_peer("nobody")).get();
+  ASSERT_FALSE(refused);
+  EXPECT_TRUE(refused.error().is(velo::Errc::permission_denied)) << refused.error().to_string();
+  how.password = "open sesame";
+  const auto known = std::move(*EtcdDiscovery::create(*world, "demo", how));
+  const PeerInfo first = make_peer("first");
+  const PeerInfo second = make_peer("second");
+  const auto announced = announce(*known, first);
+  const auto watching = watch(*known);
+  ASSERT_TRUE(view_becomes({{first.instance_id, first}}));
+  // Its tokens are gone with it.
+  server->kill();
+  server->start();
+  auto also = announce(*known, second);
+  EXPECT_TRUE(view_becomes({{first.instance_id, first}, {second.instance_id, second}}));
+  also.reset();
+  EXPECT_TRUE(view_becomes({{first.instance_id, first}}));
+  for (const std::string& line : log.lines()) {
+    EXPECT_EQ(line.find("sesame"), std::string::npos) << line;
+  }
+}
+
+TEST_F(EtcdServerTest, WithdrawingLeavesWhatAnotherObjectAnnouncedSince) {
+  const auto owner = join();
+  const auto heir = join();
+  const PeerInfo old = make_peer("old");
+  PeerInfo moved = old;
+  moved.address = {{"tcp", Bytes::copy("moved")}};
+  auto first = announce(*owner, old);
+  auto second = announce(*heir, moved);
+  first.reset();
+  // Asked of the same object afterwards, so that the withdrawal is done.
+  EXPECT_EQ(owner->discover_by_instance_id(old.instance_id).get().value(), moved);
+  second.reset();
+  EXPECT_FALSE(heir->discover_by_instance_id(old.instance_id).get());
+}
+
 }  // namespace etcd_server_test
 }  // namespace velo::discovery

@@ -80,7 +80,8 @@ void Watch::open() {
   exchange_ = HttpExchange::open(channel_.shard(), options.connect, endpoint,
                                  options.request_timeout, *this);
   exchange_->send(
-      http_post(endpoint, path::watch, watch_request(prefix_, prefix_end(prefix_), revision_ + 1)),
+      http_post(endpoint, path::watch, watch_request(prefix_, prefix_end(prefix_), revision_ + 1),
+                channel_.token()),
       limits::etcd_message_bytes_max);
   timer_.start(options.request_timeout, [this] {
     break_off(velo::make_error(velo::Errc::deadline_exceeded, "the watch does not begin"), false);
@@ -95,7 +96,8 @@ void Watch::on_exchange(HttpExchange& exchange) {
   const std::string body = response.take_body();
   if (response.status() != 200) {
     if (!response.complete()) return;
-    return break_off(to_error(read_refusal(response.status(), body)), false);
+    // With a user it may be the token: a listing finds that out, and gets another one.
+    return break_off(to_error(read_refusal(response.status(), body)), channel_.has_user());
   }
   if (!lines_.feed(body)) {
     return break_off(velo::make_error(velo::Errc::overloaded, "a message is too long"), true);
@@ -114,7 +116,8 @@ bool Watch::take(const WatchMessage& message) {
   if (message.cancelled) {
     const bool compacted = message.compact_revision > 0;
     const std::string why = compacted ? "what was missed is compacted" : message.reason;
-    break_off(velo::make_error(velo::Errc::io, "etcd ended the watch: " + why), compacted);
+    break_off(velo::make_error(velo::Errc::io, "etcd ended the watch: " + why),
+              compacted || channel_.has_user());
     return false;
   }
   // Another cluster, or one that has gone back to a backup, or was emptied.

@@ -81,6 +81,11 @@ struct WatchLine {
   std::optional<StreamError> error;
 };
 
+struct TokenRecord {
+  std::string token;
+};
+
+VELO_DESCRIBE_DEFAULTS(TokenRecord, token);
 VELO_DESCRIBE_DEFAULTS(HeaderRecord, cluster_id, revision);
 VELO_DESCRIBE_DEFAULTS(KeyRecord, key, value, mod_revision);
 VELO_DESCRIBE_DEFAULTS(RangeRecord, header, kvs, more, count);
@@ -180,6 +185,18 @@ Result<LeaseReply> read_lease(std::string_view text) {
   return reply;
 }
 
+Result<std::string> read_token(std::string_view text) {
+  using namespace etcd_wire_detail;  // NOLINT(google-build-using-namespace)
+  Result<TokenRecord> record = read<TokenRecord>(text);
+  if (!record) return std::move(record).error();
+  const auto fits = [](char c) { return c > ' ' && c < '\x7f'; };
+  if (record->token.empty() || record->token.size() > limits::etcd_token_bytes_max ||
+      !std::ranges::all_of(record->token, fits)) {
+    return make_error(Errc::malformed_entry, "etcd: no token that can be used");
+  }
+  return std::move(record->token);
+}
+
 Result<WatchMessage> read_watch(std::string_view text) {
   using namespace etcd_wire_detail;  // NOLINT(google-build-using-namespace)
   Result<WatchLine> line = read<WatchLine>(text);
@@ -238,6 +255,14 @@ Error to_error(const Refusal& refusal) {
     default: break;
   }
   return velo::make_error(code, "etcd: " + refusal.message);
+}
+
+bool wants_new_token(const Refusal& refusal) noexcept {
+  // The second when users or roles were changed, the third when authentication was turned on.
+  return refusal.code == grpc_code::unauthenticated ||
+         (refusal.code == grpc_code::invalid_argument &&
+          (refusal.message.find("revision of auth store is old") != std::string::npos ||
+           refusal.message.find("user name is empty") != std::string::npos));
 }
 
 // ---- lines ----

@@ -25,13 +25,17 @@ constexpr const char* grant = "/v3/lease/grant";
 constexpr const char* keepalive = "/v3/lease/keepalive";
 constexpr const char* timetolive = "/v3/lease/timetolive";
 constexpr const char* revoke = "/v3/lease/revoke";
+constexpr const char* authenticate = "/v3/auth/authenticate";
 }  // namespace path
 
 /// gRPC's numbers, which the gateway passes on.
 namespace grpc_code {
 constexpr int ok = 0;
+constexpr int invalid_argument = 3;
 constexpr int not_found = 5;
+constexpr int failed_precondition = 9;
 constexpr int out_of_range = 11;  ///< a revision that was compacted, or is yet to come
+constexpr int unauthenticated = 16;
 }  // namespace grpc_code
 
 // ---- requests ----
@@ -41,16 +45,20 @@ std::string range_request(std::string_view from, std::string_view end, std::size
                           std::int64_t revision);
 /// Of [from, end): how many keys there are, and the one that changed last.
 std::string newest_request(std::string_view from, std::string_view end);
-/// `value` absent: the key is deleted.
+/// `value` absent: the key is deleted, if it is bound to the transaction's lease: what another one
+/// has announced since stays. `again`: the value was there before, and is put only where that other
+/// one did not put its own.
 struct Change {
   std::string_view key;
   std::optional<std::string_view> value;
+  bool again = false;
 };
-/// All of them or none; values are bound to `lease`.
+/// All that apply or none; values are bound to `lease`.
 std::string txn_request(std::span<const Change> changes, std::int64_t lease);
 std::string grant_request(std::int64_t ttl_seconds);
 /// For keepalive, timetolive (which lists the lease's keys) and revoke.
 std::string lease_request(std::int64_t lease);
+std::string authenticate_request(std::string_view user, std::string_view password);
 std::string watch_request(std::string_view from, std::string_view end, std::int64_t revision);
 
 // ---- answers; Errc::malformed_entry for what is none ----
@@ -80,6 +88,9 @@ struct LeaseReply {
 /// Of grant, keepalive and timetolive.
 Result<LeaseReply> read_lease(std::string_view text);
 
+/// The token of an authentication's answer: fit for a header, and not empty.
+Result<std::string> read_token(std::string_view text);
+
 struct WatchEvent {
   bool removed = false;
   KeyValue entry;
@@ -107,6 +118,8 @@ struct Refusal {
 /// The body of an answer other than 200; never fails, as anybody may have written it.
 Refusal read_refusal(unsigned status, std::string_view text);
 Error to_error(const Refusal& refusal);
+/// Whether the request may pass with a new token.
+bool wants_new_token(const Refusal& refusal) noexcept;
 
 /// The end of the keys that start with `prefix`, whose last byte is below 0xff.
 std::string prefix_end(std::string_view prefix);

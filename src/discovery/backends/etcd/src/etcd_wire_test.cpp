@@ -24,7 +24,16 @@ TEST(EtcdWire, RequestsAreWhatTheGatewayTakes) {
   const std::vector<Change> changes{{"foo", "bar"}, {"fop", std::nullopt}};
   EXPECT_EQ(txn_request(changes, -3),
             R"({"success":[{"request_put":{"key":"Zm9v","value":"YmFy","lease":"-3"}},)"
-            R"({"request_delete_range":{"key":"Zm9w"}}]})");
+            R"({"request_txn":{"compare":[{"key":"Zm9w","target":"LEASE","result":"EQUAL",)"
+            R"("lease":"-3"}],"success":[{"request_delete_range":{"key":"Zm9w"}}]}}]})");
+  const std::vector<Change> again{{"foo", "bar", true}};
+  EXPECT_EQ(txn_request(again, 4),
+            R"({"success":[{"request_txn":{"compare":[{"key":"Zm9v","target":"LEASE",)"
+            R"("result":"EQUAL","lease":"4"}],"success":[{"request_put":{"key":"Zm9v",)"
+            R"("value":"YmFy","lease":"4"}}],"failure":[{"request_txn":{"compare":[{"key":"Zm9v",)"
+            R"("target":"CREATE","result":"EQUAL","create_revision":"0"}],"success":[)"
+            R"({"request_put":{"key":"Zm9v","value":"YmFy","lease":"4"}}]}}]}}]})");
+  EXPECT_EQ(authenticate_request("me", "a\"b\n"), R"({"name":"me","password":"a\"b\n"})");
   EXPECT_EQ(grant_request(30), R"({"TTL":"30"})");
   EXPECT_EQ(lease_request(7587862094), R"({"ID":"7587862094","keys":true})");
   EXPECT_EQ(watch_request("foo", "fop", 8),
@@ -155,6 +164,20 @@ TEST(EtcdWire, LineWithoutEndIsRefused) {
     fed += piece.size();
     ASSERT_LE(fed, limits::etcd_message_bytes_max);
   }
+}
+
+TEST(EtcdWire, ATokenFitsIntoAHeaderOrIsNone) {
+  EXPECT_EQ(read_token(R"({"header":{},"token":"abc.17"})").value(), "abc.17");
+  for (const std::string& wrong :
+       {std::string(R"({"token":""})"), std::string("{}"), std::string(),
+        std::string(R"({"token":"a\r\nHost: b"})"), std::string(R"({"token":"a b"})"),
+        std::string(R"({"token":5})"), R"({"token":")" + std::string(9000, 'x') + "\"}"}) {
+    EXPECT_TRUE(read_token(wrong).error().is(Errc::malformed_entry)) << wrong;
+  }
+  EXPECT_TRUE(wants_new_token({16, "etcdserver: invalid auth token"}));
+  EXPECT_TRUE(wants_new_token({3, "etcdserver: revision of auth store is old"}));
+  EXPECT_FALSE(wants_new_token({3, "etcdserver: duplicate key given in txn request"}));
+  EXPECT_FALSE(wants_new_token({7, "etcdserver: permission denied"}));
 }
 
 }  // namespace etcd_wire_test

@@ -110,13 +110,16 @@ void HttpExchange::close() noexcept {
   if (stream_) stream_->close();
 }
 
-std::string http_post(const Endpoint& endpoint, std::string_view path, std::string_view body) {
+std::string http_post(const Endpoint& endpoint, std::string_view path, std::string_view body,
+                      std::string_view token) {
   // With "hasleader" a watch ends when its member has lost its cluster, instead of falling silent.
   const bool v6 = endpoint.host.find(':') != std::string::npos;
   return fmt::format(
       "POST {} HTTP/1.1\r\nHost: {}{}{}:{}\r\nContent-Type: application/json\r\n"
-      "Grpc-Metadata-hasleader: true\r\nContent-Length: {}\r\n\r\n{}",
-      path, v6 ? "[" : "", endpoint.host, v6 ? "]" : "", endpoint.port, body.size(), body);
+      "Grpc-Metadata-hasleader: true\r\n{}{}{}Content-Length: {}\r\n\r\n{}",
+      path, v6 ? "[" : "", endpoint.host, v6 ? "]" : "", endpoint.port,
+      token.empty() ? "" : "Authorization: ", token, token.empty() ? "" : "\r\n", body.size(),
+      body);
 }
 
 }  // namespace velo::discovery::etcd

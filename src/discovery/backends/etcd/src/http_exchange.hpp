@@ -70,7 +70,8 @@ class HttpExchange final : public StreamEvents,
   bool closed_ = false;
 };
 
-/// "POST path", with the body and what etcd's gateway needs to know.
-std::string http_post(const Endpoint& endpoint, std::string_view path, std::string_view body);
+/// "POST path", with the body and what etcd's gateway needs to know; `token` may be empty.
+std::string http_post(const Endpoint& endpoint, std::string_view path, std::string_view body,
+                      std::string_view token);
 
 }  // namespace velo::discovery::etcd

@@ -61,6 +61,11 @@ constexpr std::size_t etcd_head_bytes_max = std::size_t{16} << 10;
 constexpr std::size_t etcd_entries_per_message_max = 65'536;
 /// etcd: entries asked for at a time. Policy: the rest is asked for with further requests.
 constexpr std::size_t etcd_page_entries = 512;
+/// etcd: a token that a server gives to whom it has authenticated. Policy: a longer one is refused
+/// like a malformed answer.
+constexpr std::size_t etcd_token_bytes_max = std::size_t{8} << 10;
+/// etcd: user name and password, each. Policy: longer ones are Errc::invalid_argument.
+constexpr std::size_t etcd_secret_bytes_max = 1024;
 /// etcd: keys written in one transaction; a server's own limit is 128. Policy: the rest goes into
 /// further ones.
 constexpr std::size_t etcd_batch_entries = 64;

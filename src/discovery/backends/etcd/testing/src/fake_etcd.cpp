@@ -3,6 +3,8 @@
 
 #include <velo/discovery/testing/fake_etcd.hpp>
 
+#include "fake_etcd_json.hpp"
+
 #include <velo/base/check.hpp>
 #include <velo/codec/base64.hpp>
 #include <velo/codec/json_value.hpp>
@@ -20,27 +22,6 @@
 
 namespace velo::discovery::testing {
 namespace fake_etcd_detail {
-
-using Json = codec::JsonValue;
-
-static std::string text_of(const Json& object, const char* name) {
-  const Json* member = object.find(name);
-  if (member == nullptr || member->if_string() == nullptr) return {};
-  return *member->if_string();
-}
-
-static std::string bytes_of(const Json& object, const char* name) {
-  const auto bytes = codec::from_base64(text_of(object, name));
-  VELO_CHECK(bytes.has_value());
-  return std::string(as_text(*bytes));
-}
-
-static std::int64_t number_of(const Json& object, const char* name) {
-  const std::string text = text_of(object, name);
-  std::int64_t number = 0;
-  std::from_chars(text.data(), text.data() + text.size(), number);
-  return number;
-}
 
 static std::string base64(const std::string& text) { return codec::to_base64(as_bytes(text)); }
 
@@ -112,6 +93,7 @@ class FakeEtcd::Connection final : public StreamEvents,
  private:
   bool take_request();
   void handle(const std::string& path, const codec::JsonValue& body);
+  void authenticate(const codec::JsonValue& body);
   void range(const codec::JsonValue& body);
   void txn(const codec::JsonValue& body);
   void lease(const std::string& path, const codec::JsonValue& body);
@@ -141,6 +123,7 @@ class FakeEtcd::Connection final : public StreamEvents,
   std::unique_ptr<ByteStream> stream_;
   std::string in_;
   std::string out_;
+  std::string token_;  ///< of the request that is handled
   bool ended_ = false;
   bool watching_ = false;
   std::string from_;
@@ -160,6 +143,13 @@ bool FakeEtcd::Connection::take_request() {
   const std::string path = in_.substr(5, in_.find(' ', 5) - 5);
   const auto body = codec::JsonValue::parse(std::string_view(in_).substr(head + 4, length));
   VELO_CHECK(body.has_value());
+  constexpr std::string_view token_name = "\r\nAuthorization: ";
+  const std::size_t token_at = in_.find(token_name);
+  token_.clear();
+  if (token_at < head) {
+    const std::size_t from = token_at + token_name.size();
+    token_ = in_.substr(from, in_.find("\r\n", from) - from);
+  }
   in_.erase(0, head + 4 + length);
   ++state_.requests;
   if (state_.refusal != 0) {
@@ -171,11 +161,26 @@ bool FakeEtcd::Connection::take_request() {
 }
 
 void FakeEtcd::Connection::handle(const std::string& path, const codec::JsonValue& body) {
+  if (path == "/v3/auth/authenticate") return authenticate(body);
+  if (!state_.store->password.empty() && token_ != state_.store->token) {
+    if (token_.empty()) return refuse(3, "etcdserver: user name is empty", 400);
+    return refuse(16, "etcdserver: invalid auth token", 401);
+  }
   if (path == "/v3/kv/range") return range(body);
   if (path == "/v3/kv/txn") return txn(body);
   if (path == "/v3/watch") return watch(body);
   VELO_CHECK(path.starts_with("/v3/lease/"));
   lease(path, body);
+}
+
+void FakeEtcd::Connection::authenticate(const codec::JsonValue& body) {
+  using namespace fake_etcd_detail;  // NOLINT(google-build-using-namespace)
+  const FakeEtcdStore& store = *state_.store;
+  if (store.password.empty()) return refuse(9, "etcdserver: authentication is not enabled", 412);
+  if (text_of(body, "name") != store.user || text_of(body, "password") != store.password) {
+    return refuse(3, "etcdserver: authentication failed, invalid user ID or password", 400);
+  }
+  reply(fmt::format(R"({{{},"token":"{}"}})", state_.header(), store.token));
 }
 
 void FakeEtcd::Connection::range(const codec::JsonValue& body) {
@@ -212,23 +217,22 @@ void FakeEtcd::Connection::range(const codec::JsonValue& body) {
 void FakeEtcd::Connection::txn(const codec::JsonValue& body) {
   using namespace fake_etcd_detail;  // NOLINT(google-build-using-namespace)
   FakeEtcdStore& store = *state_.store;
-  const Json* changes = body.find("success");
-  VELO_CHECK(changes != nullptr && changes->if_array() != nullptr);
-  VELO_CHECK(changes->if_array()->size() <= 128);
-  for (const Json& change : *changes->if_array()) {
-    const Json* put = change.find("request_put");
+  std::vector<const Json*> changes;
+  flatten(store, body, changes);
+  for (const Json* change : changes) {
+    const Json* put = change->find("request_put");
     if (put != nullptr && !store.leases.contains(number_of(*put, "lease"))) {
       return refuse(5, "etcdserver: requested lease not found", 404);
     }
   }
   const std::int64_t before = store.revision;
-  for (const Json& change : *changes->if_array()) {
+  for (const Json* change : changes) {
     // All of one transaction have one revision.
     store.revision = before;
-    if (const Json* put = change.find("request_put")) {
+    if (const Json* put = change->find("request_put")) {
       store.put(bytes_of(*put, "key"), bytes_of(*put, "value"), number_of(*put, "lease"));
     } else {
-      store.remove(bytes_of(*change.find("request_delete_range"), "key"));
+      store.remove(bytes_of(*change->find("request_delete_range"), "key"));
     }
   }
   if (!store.history.empty()) store.revision = std::max(before, store.history.back().revision);

@@ -41,8 +41,13 @@ struct EtcdOptions {
   /// How often a watch is held against the server's own count, so that one that fell silent is
   /// found.
   Duration check_interval = std::chrono::seconds(10);
-  /// Without `connect`, requests travel in plain text. Beyond loopback that needs this option,
-  /// and is logged.
+  /// For a cluster that asks who it is; at most limits::etcd_secret_bytes_max each. They are asked
+  /// for a token with the first request, and again when it is not accepted any more; neither they
+  /// nor it are ever logged. A cluster that does not ask is used without, which is logged.
+  std::string user;
+  std::string password;
+  /// Without `connect`, requests travel in plain text, the password among them. Beyond loopback
+  /// that needs this option, and is logged.
   bool allow_plaintext_beyond_loopback = false;
   /// Replaces the World's own connections; whoever sets it answers for their privacy.
   EtcdConnect connect;
@@ -71,11 +76,11 @@ class EtcdDiscovery final : public PeerDiscovery, public ServiceDiscovery {
 
   std::string_view name() const noexcept override { return "etcd"; }
   /// Ends when the server has it. From then on it is put there again whenever it is lost (a lease
-  /// that ran out in a partition, a server that lost its data). Announce an instance through one
-  /// object only. Errc::invalid_argument when it would be longer than
-  /// limits::etcd_value_bytes_max; Errc::deadline_exceeded, overloaded, permission_denied.
-  /// Destroying the registration returns at once; the key goes before anything asked of this
-  /// object later.
+  /// that ran out in a partition, a server that lost its data), unless another object has announced
+  /// the instance since: then that one's counts, and withdrawing this one deletes nothing.
+  /// Errc::invalid_argument when it would be longer than limits::etcd_value_bytes_max;
+  /// Errc::deadline_exceeded, overloaded, permission_denied. Destroying the registration returns at
+  /// once; the key goes before anything asked of this object later.
   Op<std::unique_ptr<Registration>> announce(const PeerInfo& self) override;
   Op<PeerInfo> discover_by_instance_id(const InstanceId& id) override;
   /// Reads all peers of the cluster.

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 // An etcd server for tests, with what the etcd backend needs of the JSON gateway: ranges,
-// transactions of puts and deletions, leases that run out, watches with history, compaction. It
-// runs in any World, the simulated one above all. Not a cluster, and trusting: it aborts on
-// requests that the backend never makes.
+// transactions of puts and deletions, also within others, leases that run out, watches with
+// history, compaction, a user with a password. It runs in any World, the simulated one above all.
+// Not a cluster, and trusting: it aborts on requests that the backend never makes.
 // Threading: one shard.
 #pragma once
 
@@ -40,6 +40,10 @@ class FakeEtcdStore {
   std::int64_t revision = 1;
   std::int64_t compacted = 0;
   std::int64_t last_lease = 1000;
+  /// The user that may do everything; without a password everybody may.
+  std::string user;
+  std::string password;
+  std::string token = "token.1";
   std::map<std::string, Value> keys;
   std::map<std::int64_t, Lease> leases;
   std::vector<Event> history;
