@@ -44,14 +44,23 @@ const Row* Announcer::find_peer(WorkerId id) const {
 }
 
 Result<void> Announcer::put(Row row) {
-  if (const std::size_t bytes = encoded_bytes(row); bytes > row_bytes_max()) {
-    return velo::make_error(velo::Errc::invalid_argument,
-                            fmt::format("an announcement of {} bytes; a datagram has room for {}",
-                                        bytes, row_bytes_max()));
+  const std::size_t bytes = encoded_bytes(row);
+  if (bytes > limits::large_row_bytes_max) {
+    return velo::make_error(
+        velo::Errc::invalid_argument,
+        fmt::format("an announcement of {} bytes; {} are the most", std::min(bytes, SIZE_MAX / 2),
+                    limits::large_row_bytes_max));
   }
   const Row::Key key = row.key();
-  if (rows_.size() >= limits::own_rows_max && !rows_.contains(key)) {
+  const bool is_large = bytes > row_bytes_max();
+  if ((rows_.size() >= limits::own_rows_max && !rows_.contains(key)) ||
+      (is_large && large_.size() >= limits::own_large_rows_max && !large_.contains(key))) {
     return velo::make_error(velo::Errc::overloaded, "too many announcements of one object");
+  }
+  if (is_large) {
+    large_.insert(key);
+  } else {
+    large_.erase(key);
   }
   if (row.service.empty()) workers_[row.id.worker_id()] = row.id;
   rows_.insert_or_assign(key, std::move(row));
@@ -62,6 +71,7 @@ Result<void> Announcer::put(Row row) {
 
 void Announcer::remove(const Row::Key& key) {
   if (rows_.erase(key) == 0) return;
+  large_.erase(key);
   if (key.first.empty()) workers_.erase(key.second.worker_id());
   changed_.erase(key);
   departed_[key] = announcer_detail::goodbyes;
@@ -132,11 +142,25 @@ void Announcer::say(const std::vector<const Row*>& rows, const Now& now, std::ui
   };
   for (const Row* row : rows) {
     const std::size_t more = encoded_bytes(*row);
+    if (more > row_bytes_max()) {
+      say_parts(*row, now, answers, out);
+      continue;
+    }
     if (bytes + more > row_bytes_max()) send_page();
     said.rows.push_back(*row);
     bytes += more;
   }
   send_page();
+}
+
+void Announcer::say_parts(const Row& row, const Now& now, std::uint64_t answers, Datagrams& out) {
+  for (Part& part : parts_of(row)) {
+    Statement said;
+    said.answers = answers;
+    said.lifetime_milliseconds = lifetime(now);
+    said.part = std::move(part);
+    send(std::move(said), now, out);
+  }
 }
 
 void Announcer::say_goodbye(const Now& now, Datagrams& out) {
@@ -163,6 +187,7 @@ void Announcer::say_goodbye(const Now& now, Datagrams& out) {
 void Announcer::leave(const Now& now, Datagrams& out) {
   if (sequence_ == 0) return;
   rows_.clear();
+  large_.clear();
   workers_.clear();
   changed_.clear();
   departed_.clear();
@@ -215,7 +240,10 @@ void Announcer::hear(const Question& question, const Now& now, Datagrams& out) {
     case Question::About::instance: row = find({std::string(), question.instance}); break;
     case Question::About::worker: row = find_peer(WorkerId(question.id)); break;
   }
-  if (row != nullptr && answers_.take(now.at)) say({row}, now, question.number, out);
+  if (row == nullptr) return;
+  // A short question is not to make much more traffic than others do.
+  const std::size_t datagrams = encoded_bytes(*row) / row_bytes_max() + 1;
+  if (answers_.take(now.at, datagrams)) say({row}, now, question.number, out);
 }
 
 void Announcer::tick(const Now& now, Datagrams& out) {

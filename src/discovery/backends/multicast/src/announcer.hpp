@@ -48,7 +48,8 @@ class Announcer {
   const Row* find(const Row::Key& key) const;
   const Row* find_peer(WorkerId id) const;
 
-  /// Errc::invalid_argument if it fits into no datagram, Errc::overloaded beyond own_rows_max.
+  /// Errc::invalid_argument beyond large_row_bytes_max, Errc::overloaded beyond own_rows_max and
+  /// own_large_rows_max.
   Result<void> put(Row row);
   void remove(const Row::Key& key);
   /// Says what put() and remove() changed since the last time.
@@ -65,6 +66,7 @@ class Announcer {
   void say_all(const Now& now, Datagrams& out);
   void say(const std::vector<const Row*>& rows, const Now& now, std::uint64_t answers,
            Datagrams& out);
+  void say_parts(const Row& row, const Now& now, std::uint64_t answers, Datagrams& out);
   void say_goodbye(const Now& now, Datagrams& out);
   void send(Statement said, const Now& now, Datagrams& out);
   void soon(const Now& now);
@@ -78,6 +80,7 @@ class Announcer {
   std::uint64_t sequence_ = 0;
   std::map<Row::Key, Row> rows_;
   std::map<WorkerId, InstanceId> workers_;
+  std::set<Row::Key> large_;  ///< rows that are said in parts
   std::set<Row::Key> changed_;
   std::map<Row::Key, int> departed_;  ///< how often its end is still to be said
   Duration interval_;                 ///< after the next time

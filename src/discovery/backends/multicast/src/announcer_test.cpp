@@ -106,9 +106,10 @@ TEST(Announcer, PutsAsMuchAsFitsIntoADatagramAndNothingTwice) {
   EXPECT_TRUE(out.empty());
 }
 
-TEST(Announcer, RefusesWhatFitsIntoNoDatagramAndTooMuch) {
+TEST(Announcer, RefusesWhatIsTooLongAndTooMuch) {
   Speaker speaker(1);
-  const auto large = speaker.announcer.put(peer_row(1, std::string(1200, 'x')));
+  const std::string longest(limits::large_row_bytes_max - encoded_bytes(peer_row(1, "")), 'x');
+  const auto large = speaker.announcer.put(peer_row(1, longest + "x"));
   ASSERT_FALSE(large);
   EXPECT_TRUE(large.error().is(velo::Errc::invalid_argument));
   const std::string most(row_bytes_max() - encoded_bytes(peer_row(1, "")), 'x');
@@ -194,6 +195,46 @@ TEST(Announcer, SaysNothingWithoutRowsAndLeavesWithOneWord) {
   EXPECT_TRUE(read(out[0]).goodbye);
   EXPECT_TRUE(read(out[0]).rows.empty());
   EXPECT_EQ(speaker.announcer.wake(), TimePoint::never());
+}
+
+TEST(Announcer, SaysALongRowInPartsThatAreTheSameEachTime) {
+  Speaker speaker(1);
+  const Row row = peer_row(1, std::string(5'000, 'y'));
+  const Datagrams first = speaker.put(row, at(seconds(0)));
+  ASSERT_GT(first.size(), 4U);
+  Datagrams again;
+  while (again.empty())
+    speaker.announcer.tick(at(speaker.announcer.wake() - at(Duration()).at), again);
+  ASSERT_EQ(again.size(), first.size());
+  for (std::size_t i = 0; i < first.size(); ++i) {
+    EXPECT_LE(first[i].size(), limits::datagram_bytes_max);
+    const Statement said = read(first[i]);
+    ASSERT_TRUE(said.part);
+    EXPECT_EQ(said.part, read(again[i]).part);
+    EXPECT_EQ(said.part->index, i);
+    EXPECT_TRUE(said.rows.empty());
+  }
+}
+
+TEST(Announcer, LongRowsAreFewAndTheirAnswersCountAsMany) {
+  Speaker speaker(1);
+  const std::string text(limits::large_row_bytes_max - encoded_bytes(peer_row(1, "")), 'x');
+  for (std::uint32_t i = 1; i <= limits::own_large_rows_max; ++i) {
+    ASSERT_TRUE(speaker.announcer.put(peer_row(i, text)));
+  }
+  EXPECT_TRUE(speaker.announcer.put(peer_row(1000, text)).error().is(velo::Errc::overloaded));
+  EXPECT_TRUE(speaker.announcer.put(peer_row(1000)));
+  // One that became short makes room.
+  EXPECT_TRUE(speaker.announcer.put(peer_row(1)));
+  EXPECT_TRUE(speaker.announcer.put(peer_row(1000, text)));
+  Question question;
+  question.asker = 5;
+  question.about = Question::About::instance;
+  question.instance = instance(2);
+  Datagrams out;
+  for (int i = 0; i < 1000; ++i) speaker.announcer.hear(question, at(seconds(1)), out);
+  EXPECT_LE(out.size(), limits::answers_per_second_max + 20);
+  EXPECT_GT(out.size(), limits::answers_per_second_max / 2);
 }
 
 }  // namespace announcer_test

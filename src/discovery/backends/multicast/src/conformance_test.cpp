@@ -7,6 +7,7 @@
 #include <velo/crypto/node_id.hpp>
 #include <velo/discovery/conformance.hpp>
 #include <velo/runtime/real_world.hpp>
+#include <velo/sim/simulation.hpp>
 
 namespace velo::discovery::conformance_test {
 
@@ -46,6 +47,11 @@ static const bool registered = [] {
   conformance::Backend backend("multicast", &make);
   backend.lapse = conformance::Lapse::in_time;
   backend.missing = &missing;
+  backend.outage = conformance::Outage::at_participants;
+  backend.sim_outage = [](sim::Simulation& sim, bool out) {
+    if (!out) return sim.heal();
+    for (std::size_t i = 0; i < sim.node_count(); ++i) sim.isolate(sim.node(i));
+  };
   return conformance::register_backend(backend);
 }();
 

@@ -23,7 +23,10 @@ constexpr std::size_t head_bytes = 14;
 constexpr std::size_t statement_bytes = head_bytes + 8 + 8 + 8 + 8 + 4 + 32 + 2;
 constexpr std::size_t name_bytes_max = 255;
 
-enum class Kind : std::uint8_t { announcement = 1, goodbye = 2, question = 3, chain = 4 };
+/// Of a part, besides the service's name and its bytes.
+constexpr std::size_t part_bytes = 1 + 16 + 8 + 1 + 1 + 2;
+
+enum class Kind : std::uint8_t { announcement = 1, goodbye = 2, question = 3, chain = 4, part = 5 };
 
 class Writer {
  public:
@@ -117,6 +120,40 @@ static Row read_row(Reader& in) {
   return row;
 }
 
+static void write_part(Writer& out, const Part& part) {
+  out.number(static_cast<std::uint8_t>(part.row.first.size()));
+  out.raw(part.row.first.data(), part.row.first.size());
+  out.raw(part.row.second.bytes().data(), part.row.second.bytes().size());
+  out.number(part.digest);
+  out.number(part.index);
+  out.number(part.count);
+  out.number(static_cast<std::uint16_t>(part.bytes.size()));
+  out.raw(part.bytes.data(), part.bytes.size());
+}
+
+static Part read_part(Reader& in) {
+  Part part;
+  part.row.first = in.text(in.number<std::uint8_t>());
+  part.row.second = InstanceId(in.array<16>());
+  part.digest = in.number<std::uint64_t>();
+  part.index = in.number<std::uint8_t>();
+  part.count = in.number<std::uint8_t>();
+  part.bytes = Bytes::copy(in.span(in.number<std::uint16_t>()));
+  const bool named = part.row.first.empty() || valid_service_name(part.row.first);
+  if (!part.row.second.valid() || !named || part.count < 2 || part.count > limits::parts_max ||
+      part.index >= part.count || part.bytes.empty()) {
+    in.fail();
+  }
+  return part;
+}
+
+static std::uint64_t digest_of(ByteSpan bytes) {
+  const NodeId whole = NodeId::of(bytes);
+  std::uint64_t digest = 0;
+  for (std::size_t i = 0; i < sizeof digest; ++i) digest = digest << 8U | whole.bytes().at(i);
+  return digest;
+}
+
 static void write_head(Writer& out, Kind kind, bool is_signed, std::uint64_t cluster) {
   out.raw(magic.data(), magic.size());
   out.number(version);
@@ -126,13 +163,15 @@ static void write_head(Writer& out, Kind kind, bool is_signed, std::uint64_t clu
 }
 
 static void write(Writer& out, std::uint64_t cluster, const Statement& said) {
-  write_head(out, said.goodbye ? Kind::goodbye : Kind::announcement, said.is_signed, cluster);
+  const Kind kind = said.goodbye ? Kind::goodbye : Kind::announcement;
+  write_head(out, said.part ? Kind::part : kind, said.is_signed, cluster);
   out.number(said.announcer);
   out.number(said.sequence);
   out.number(static_cast<std::uint64_t>(said.unix_milliseconds));
   out.number(said.answers);
   out.number(said.lifetime_milliseconds);
   out.raw(said.key.data(), said.key.size());
+  if (said.part) return write_part(out, *said.part);
   out.number(static_cast<std::uint16_t>(said.rows.size()));
   for (const Row& row : said.rows) write_row(out, row);
 }
@@ -172,7 +211,8 @@ static Statement read_statement(Reader& in, Kind kind, bool is_signed) {
   said.answers = in.number<std::uint64_t>();
   said.lifetime_milliseconds = in.number<std::uint32_t>();
   said.key = in.array<32>();
-  const auto count = in.number<std::uint16_t>();
+  if (kind == Kind::part) said.part = read_part(in);
+  const auto count = said.part ? std::uint16_t{0} : in.number<std::uint16_t>();
   for (int i = 0; i < count && !in.failed(); ++i) {
     said.rows.push_back(read_row(in));
     if (said.goodbye && !said.rows.back().entries.empty()) in.fail();
@@ -237,6 +277,39 @@ std::size_t row_bytes_max() noexcept {
   return limits::datagram_bytes_max - message_detail::statement_bytes - sizeof(Signature);
 }
 
+std::vector<Part> parts_of(const Row& row) {
+  message_detail::Writer out;
+  message_detail::write_row(out, row);
+  const Bytes whole = Bytes::own(out.take());
+  // Without the number of rows.
+  const std::size_t room = row_bytes_max() + 2 - message_detail::part_bytes - row.service.size();
+  std::vector<Part> parts;
+  for (std::size_t at = 0; at < whole.size(); at += room) {
+    Part part{row.key(), message_detail::digest_of(whole.span()), 0, 0, {}};
+    part.index = static_cast<std::uint8_t>(parts.size());
+    part.count = static_cast<std::uint8_t>((whole.size() + room - 1) / room);
+    part.bytes = Bytes::copy(whole.span().subspan(at, std::min(room, whole.size() - at)));
+    parts.push_back(std::move(part));
+  }
+  return parts;
+}
+
+Result<Row> read_row(ByteSpan bytes) {
+  message_detail::Reader in(bytes);
+  Row row = message_detail::read_row(in);
+  if (in.failed() || !in.at_end()) return make_error(Errc::malformed_entry, "not a row");
+  return row;
+}
+
+Result<Row> row_of(const Part& any, ByteSpan bytes) {
+  Result<Row> row = read_row(bytes);
+  if (!row || row->key() != any.row || bytes.size() > limits::large_row_bytes_max ||
+      message_detail::digest_of(bytes) != any.digest) {
+    return make_error(Errc::malformed_entry, "parts that do not make up their row");
+  }
+  return row;
+}
+
 Result<Received> decode(ByteSpan datagram) {
   namespace detail = message_detail;
   if (datagram.size() > limits::datagram_bytes_max) {
@@ -253,7 +326,8 @@ Result<Received> decode(ByteSpan datagram) {
   }
   const auto kind = static_cast<detail::Kind>(in.number<std::uint8_t>());
   const auto flags = in.number<std::uint8_t>();
-  const bool statement = kind == detail::Kind::announcement || kind == detail::Kind::goodbye;
+  const bool statement = kind == detail::Kind::announcement || kind == detail::Kind::goodbye ||
+                         kind == detail::Kind::part;
   const bool is_signed = flags == detail::signed_flag;
   if ((flags & ~detail::signed_flag) != 0 || (is_signed && !statement)) in.fail();
   Received received;

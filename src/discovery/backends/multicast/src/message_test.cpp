@@ -47,6 +47,10 @@ static std::map<std::string, Message> examples() {
   goodbye.sequence = 2;
   goodbye.lifetime_milliseconds = 0;
   goodbye.rows = {Row{"math.sum", id, {}}};
+  Statement part = hello;
+  part.sequence = 3;
+  part.rows.clear();
+  part.part = Part{{{}, id}, 0x1112131415161718, 1, 2, Bytes::copy("and the rest of the row")};
   Question everybody;
   everybody.asker = 0x1112131415161718;
   everybody.number = 1;
@@ -60,6 +64,7 @@ static std::map<std::string, Message> examples() {
   chain.key = key;
   return {{"announcement", hello},
           {"goodbye", goodbye},
+          {"part", part},
           {"question to everybody", everybody},
           {"question about one", one},
           {"question for certificates", chain},
@@ -176,6 +181,46 @@ TEST(MulticastMessage, RowsAreAsLongAsSaid) {
   for (const Row& row : said.rows) bytes += encoded_bytes(row);
   const std::size_t whole = bytes_of(said).size();
   EXPECT_EQ(limits::datagram_bytes_max - row_bytes_max(), whole - bytes);
+}
+
+TEST(MulticastMessage, PartsMakeUpTheirRowAndNothingElse) {
+  const Row row =
+      peer_row(7, std::string(limits::large_row_bytes_max - encoded_bytes(peer_row(7, "")), 'z'));
+  const std::vector<Part> parts = parts_of(row);
+  ASSERT_GT(parts.size(), 10U);
+  ASSERT_LE(parts.size(), limits::parts_max);
+  std::vector<std::byte> whole;
+  for (const Part& part : parts) {
+    whole.insert(whole.end(), part.bytes.span().begin(), part.bytes.span().end());
+  }
+  EXPECT_EQ(row_of(parts[0], whole).value(), row);
+  Part of_another = parts[0];
+  of_another.row.second = instance(8);
+  EXPECT_FALSE(row_of(of_another, whole));
+  Part changed = parts[0];
+  ++changed.digest;
+  EXPECT_FALSE(row_of(changed, whole));
+  whole.back() ^= std::byte{1};
+  EXPECT_FALSE(row_of(parts[0], whole));
+  whole.pop_back();
+  EXPECT_FALSE(row_of(parts[0], whole));
+}
+
+TEST(MulticastMessage, PartsThatCannotBeAreRefused) {
+  const Statement good = std::get<Statement>(examples().at("part"));
+  const auto refused = [&](auto change) {
+    Statement said = good;
+    change(*said.part);
+    return !decode(bytes_of(said)).has_value();
+  };
+  EXPECT_FALSE(refused([](Part&) {}));
+  EXPECT_TRUE(refused([](Part& part) { part.index = 2; }));
+  EXPECT_TRUE(refused([](Part& part) { part.index = 0, part.count = 1; }));
+  EXPECT_TRUE(refused([](Part& part) { part.count = limits::parts_max + 1; }));
+  EXPECT_TRUE(refused([](Part& part) { part.bytes = Bytes(); }));
+  EXPECT_TRUE(refused([](Part& part) { part.row.second = InstanceId(); }));
+  EXPECT_TRUE(refused([](Part& part) { part.row.first = ".x"; }));
+  EXPECT_TRUE(refused([](Part& part) { part.bytes = Bytes::copy(std::string(1200, 'x')); }));
 }
 
 }  // namespace message_test

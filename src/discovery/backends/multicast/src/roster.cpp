@@ -11,17 +11,12 @@ namespace velo::discovery::multicast {
 namespace roster_detail {
 
 constexpr std::uint64_t window = 64;  ///< statements that may overtake each other
-constexpr Duration ask_pause = std::chrono::milliseconds(250);
-constexpr std::size_t asked_max = 1024;  ///< beyond, questions are not held back
-constexpr Duration lifetime_min = std::chrono::milliseconds(10);
 constexpr Duration lifetime_max = std::chrono::minutes(10);
 /// Checking a chain costs as much as this many signatures.
 constexpr std::size_t chain_cost = 4;
 constexpr Duration sweep_pause = std::chrono::seconds(1);
-/// Percent of a row's lifetime after which its announcer is asked; at the end the row is over.
-constexpr std::array<int, 3> ask_at{60, 75, 90};
 
-static std::array<std::uint8_t, 16> source_of(const NetAddress& from) noexcept { return from.ip; }
+static SourceId source_of(const NetAddress& from) noexcept { return from.ip; }
 
 }  // namespace roster_detail
 
@@ -88,6 +83,10 @@ void Roster::hear(const Statement& said, const Received& received, const SourceI
     ++counters_.repeated;
     return;
   }
+  if (said.part && said.answers == 0 && heard_lately(*said.part, id, now)) {
+    ++counters_.repeated;
+    return;
+  }
   const bool needs_chain = options_.trust != nullptr && said.is_signed;
   if (needs_chain && !believer_.believes(said.key, said.announcer, now.at, out.ask)) {
     ++counters_.untrusted;
@@ -106,6 +105,7 @@ void Roster::hear(const Statement& said, const Received& received, const SourceI
                            roster_detail::lifetime_max);
   // As long as a copy of what it said could still pass for new.
   keep(id, *known, now.at + lifetime + 2 * limits::clock_skew_max);
+  if (said.part) return take_part(said, id, *known, now, out);
   if (!said.goodbye) {
     for (const Row& row : said.rows) take(row, said, id, *known, now, out);
     return;
@@ -187,139 +187,6 @@ void Roster::forget_announcers(const Now& now) {
   }
 }
 
-// ---- rows ----
-
-/// How many rows came from its address; a source with announcers is never forgotten.
-std::size_t* Roster::rows_of(const Known& known) {
-  const auto source = sources_.find(known.source);
-  return source == sources_.end() ? nullptr : &source->second.rows;
-}
-
-void Roster::take(const Row& row, const Statement& said, const AnnouncerId& id, Known& known,
-                  const Now& now, RosterOut& out) {
-  const Row::Key key = row.key();
-  const auto owner = owners_.find(row.id);
-  const bool others = owner != owners_.end() && owner->second.key != said.key;
-  if (others || !may_own(said.key, row.id)) {
-    ++counters_.usurped;
-    return;
-  }
-  if (said.answers != 0) out.answers.emplace_back(said.answers, row);
-  auto found = rows_.find(key);
-  if (found == rows_.end()) {
-    if (said.sequence < known.goodbye) return;  // overtaken by its own end
-    std::size_t* of_source = rows_of(known);
-    if (rows_.size() >= options_.rows_max ||
-        (of_source != nullptr && *of_source >= limits::rows_per_source_max)) {
-      ++counters_.refused;
-      return;
-    }
-    if (of_source != nullptr) ++*of_source;
-    found = rows_.try_emplace(key).first;
-    found->second.row = row;
-    if (row.service.empty()) workers_[row.id.worker_id()] = row.id;
-    Owner& mine = owners_[row.id];
-    mine.key = said.key;
-    ++mine.rows;
-    out.changes.push_back({true, row});
-  } else {
-    Held& held = found->second;
-    if (held.from == id && said.sequence < held.sequence) return;
-    if (!(held.from == id)) {
-      const auto before = announcers_.find(held.from);
-      if (before != announcers_.end()) {
-        before->second.rows.erase(key);
-        if (std::size_t* theirs = rows_of(before->second); theirs != nullptr) --*theirs;
-      }
-      if (std::size_t* ours = rows_of(known); ours != nullptr) ++*ours;
-    }
-    if (!(held.row == row)) {
-      held.row = row;
-      out.changes.push_back({true, row});
-    }
-  }
-  Held& held = found->second;
-  known.rows.insert(key);
-  held.from = id;
-  held.sequence = said.sequence;
-  held.heard = now.at;
-  held.lifetime = std::clamp<Duration>(std::chrono::milliseconds(said.lifetime_milliseconds),
-                                       roster_detail::lifetime_min, roster_detail::lifetime_max);
-  held.stage = 0;
-  schedule(key, held, now);
-}
-
-/// A little later for some than for others, so that not everybody asks at once.
-void Roster::schedule(const Row::Key& key, Held& held, const Now& now) {
-  checks_.erase({held.check, key});
-  const auto stage = static_cast<std::size_t>(held.stage);
-  if (stage < roster_detail::ask_at.size()) {
-    const auto tenth = static_cast<std::uint64_t>(held.lifetime.count() / 10);
-    held.check = held.heard + held.lifetime * roster_detail::ask_at.at(stage) / 100 +
-                 Duration(static_cast<std::int64_t>(random_.below(tenth + 1)));
-  } else {
-    held.check = held.heard + held.lifetime;
-  }
-  held.check = std::max(held.check, now.at + Duration(1));
-  checks_.insert({held.check, key});
-}
-
-void Roster::drop(const Row::Key& key, RosterOut& out) {
-  const auto found = rows_.find(key);
-  checks_.erase({found->second.check, key});
-  const auto known = announcers_.find(found->second.from);
-  if (known != announcers_.end()) {
-    known->second.rows.erase(key);
-    if (std::size_t* theirs = rows_of(known->second); theirs != nullptr) --*theirs;
-  }
-  if (key.first.empty()) workers_.erase(key.second.worker_id());
-  const auto owner = owners_.find(key.second);
-  if (--owner->second.rows == 0) owners_.erase(owner);
-  out.changes.push_back({false, Row{key.first, key.second, {}}});
-  rows_.erase(found);
-}
-
-/// False when it has just been asked, by oneself or by somebody else.
-bool Roster::note_asked(std::uint64_t announcer, const Now& now) {
-  if (asked_.size() >= roster_detail::asked_max) {
-    std::erase_if(asked_,
-                  [&](const auto& one) { return now.at - one.second >= roster_detail::ask_pause; });
-    if (asked_.size() >= roster_detail::asked_max) return true;
-  }
-  const auto [found, fresh] = asked_.try_emplace(announcer, now.at);
-  if (!fresh && now.at - found->second < roster_detail::ask_pause) return false;
-  found->second = now.at;
-  return true;
-}
-
-void Roster::tick(const Now& now, RosterOut& out) {
-  while (!checks_.empty() && checks_.begin()->first <= now.at) {
-    const Row::Key key = checks_.begin()->second;
-    Held& held = rows_.find(key)->second;
-    if (static_cast<std::size_t>(held.stage) >= roster_detail::ask_at.size()) {
-      drop(key, out);
-      continue;
-    }
-    ++held.stage;
-    const auto known = announcers_.find(held.from);
-    if (known != announcers_.end() && note_asked(held.from.number, now)) {
-      Question question;
-      question.about = Question::About::announcer;
-      question.id = held.from.number;
-      out.ask.push_back(question);
-    }
-    schedule(key, held, now);
-  }
-  forget_announcers(now);
-}
-
-TimePoint Roster::wake() const noexcept {
-  TimePoint at = TimePoint::never();
-  if (!checks_.empty()) at = std::min(at, checks_.begin()->first);
-  if (!forgetting_.empty()) at = std::min(at, forgetting_.begin()->first);
-  return at;
-}
-
 // ---- questions and chains ----
 
 void Roster::hear(const Question& question, const Now& now, RosterOut& out) {
@@ -372,6 +239,8 @@ Counters Roster::counters() const {
   Counters counted = counters_;
   counted.announcers = announcers_.size();
   counted.rows = rows_.size();
+  counted.rows_bytes = rows_bytes_;
+  counted.parts_bytes = parts_.bytes();
   counted.sources = sources_.size();
   counted.keys = believer_.size();
   return counted;

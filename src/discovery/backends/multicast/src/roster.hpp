@@ -12,6 +12,7 @@
 #include <velo/discovery/backends/multicast/signing.hpp>
 
 #include "announcer.hpp"
+#include "assembler.hpp"
 #include "believer.hpp"
 #include "token_bucket.hpp"
 
@@ -31,6 +32,8 @@ struct RosterOptions {
   const Trust* trust = nullptr;  ///< null: any key, the first one that names an instance
   bool accept_unsigned = false;
   std::size_t rows_max = limits::rows_max;
+  std::size_t rows_bytes_max = limits::rows_bytes_max;
+  std::size_t rows_bytes_per_source_max = limits::rows_bytes_per_source_max;
   std::size_t announcers_max = limits::announcers_max;
   std::size_t sources_max = limits::sources_max;
 };
@@ -62,12 +65,6 @@ class Roster {
   Counters counters() const;
 
  private:
-  struct AnnouncerId {
-    RawKey key{};
-    std::uint64_t number = 0;
-    friend auto operator<=>(const AnnouncerId&, const AnnouncerId&) = default;
-  };
-  using SourceId = std::array<std::uint8_t, 16>;
   struct Known {
     SourceId source{};
     std::uint64_t highest = 0;
@@ -80,6 +77,8 @@ class Roster {
     Row row;
     AnnouncerId from;
     std::uint64_t sequence = 0;
+    std::uint64_t digest = 0;  ///< of a row that came in parts
+    std::size_t bytes = 0;     ///< as it is sent
     TimePoint heard;
     Duration lifetime{0};
     TimePoint check;
@@ -89,6 +88,7 @@ class Roster {
     TokenBucket rate;
     std::size_t announcers = 0;
     std::size_t rows = 0;
+    std::size_t bytes = 0;  ///< of the rows
   };
   struct Owner {
     RawKey key{};
@@ -109,7 +109,13 @@ class Roster {
             const Now& now, RosterOut& out);
   void schedule(const Row::Key& key, Held& held, const Now& now);
   void drop(const Row::Key& key, RosterOut& out);
-  std::size_t* rows_of(const Known& known);
+  bool heard_lately(const Part& part, const AnnouncerId& id, const Now& now) const;
+  void take_part(const Statement& said, const AnnouncerId& id, Known& known, const Now& now,
+                 RosterOut& out);
+  bool is_others(const RawKey& key, const InstanceId& id) const;
+  bool has_room(Source* source, std::size_t rows, std::size_t bytes) const;
+  void count(const Known& known, std::ptrdiff_t rows, std::ptrdiff_t bytes);
+  Source* source_of(const Known& known);
   bool note_asked(std::uint64_t announcer, const Now& now);
   void forget_announcers(const Now& now);
 
@@ -124,6 +130,8 @@ class Roster {
   std::map<AnnouncerId, Known> announcers_;
   std::set<std::pair<TimePoint, AnnouncerId>> forgetting_;
   std::map<Row::Key, Held> rows_;
+  std::size_t rows_bytes_ = 0;
+  Assembler parts_;
   std::set<std::pair<TimePoint, Row::Key>> checks_;
   std::map<WorkerId, InstanceId> workers_;
   std::map<InstanceId, Owner> owners_;

@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 // Discovery by multicast in the local network, without a server: everybody says who they are,
 // signed by their key, now and then and when asked; what is not repeated is over. Protocol and
-// reasons: docs/protocols/multicast.md. Peers and services must fit into a datagram each.
+// reasons: docs/protocols/multicast.md. A peer or service that fits into no datagram is said in
+// parts, up to limits::large_row_bytes_max.
 // Threading: any thread. The work is done on the World's shard 0.
 #pragma once
 
@@ -80,8 +81,9 @@ class MulticastDiscovery final : public PeerDiscovery, public ServiceDiscovery {
   MulticastDiscovery& operator=(const MulticastDiscovery&) = delete;
 
   std::string_view name() const noexcept override { return "multicast"; }
-  /// Ends when it was said once. Errc::invalid_argument when it fits into no datagram,
-  /// Errc::overloaded. Destroying the registration says goodbye, three times in the next seconds.
+  /// Ends when it was said once. Errc::invalid_argument when it is longer than
+  /// limits::large_row_bytes_max, Errc::overloaded. Destroying the registration says goodbye, three
+  /// times in the next seconds.
   Op<std::unique_ptr<Registration>> announce(const PeerInfo& self) override;
   /// Asks, and answers with what is known of that peer when its answer does not come within
   /// lookup_time.

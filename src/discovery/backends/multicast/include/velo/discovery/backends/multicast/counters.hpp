@@ -21,10 +21,13 @@ struct Counters {
   std::uint64_t untrusted = 0;   ///< no certificate that is believed
   std::uint64_t refused = 0;     ///< a table is full
   std::uint64_t usurped = 0;     ///< rows of an instance that belongs to another key
+  std::uint64_t broken = 0;      ///< parts that do not make up what they say
 
   // How much is held now.
   std::size_t announcers = 0;
   std::size_t rows = 0;
+  std::size_t rows_bytes = 0;   ///< as they are sent
+  std::size_t parts_bytes = 0;  ///< of rows that are not whole
   std::size_t sources = 0;
   std::size_t keys = 0;
 

@@ -12,8 +12,26 @@
 namespace velo::discovery::multicast::limits {
 
 /// One datagram of multicast discovery. Policy: a larger one is ignored; a row that does not fit
-/// into one is not announced (Errc::invalid_argument).
+/// into one is said in parts.
 constexpr std::size_t datagram_bytes_max = 1200;
+/// A row in parts. Policy: a longer one is not announced (Errc::invalid_argument), and its parts
+/// are ignored.
+constexpr std::size_t large_row_bytes_max = std::size_t{16} << 10;
+/// Rows in parts that one object announces. Policy: more are Errc::overloaded.
+constexpr std::size_t own_large_rows_max = 64;
+/// Parts of one row. Policy: one of more parts is ignored.
+constexpr std::size_t parts_max = 24;
+/// Parts of rows that are not whole yet, with what holds them. Policy: further ones are ignored and
+/// counted; what is missing comes with the announcer's next period.
+constexpr std::size_t parts_bytes_max = std::size_t{4} << 20;
+/// Of these, from one address. Policy: as parts_bytes_max.
+constexpr std::size_t parts_bytes_per_source_max = std::size_t{256} << 10;
+/// How long the parts of a row are kept for those that are missing. Policy: then they are dropped.
+constexpr Duration parts_time_max = std::chrono::seconds(30);
+/// Bytes of the rows that are known from others. Policy: as rows_max.
+constexpr std::size_t rows_bytes_max = std::size_t{64} << 20;
+/// Of these, from one address. Policy: as rows_max.
+constexpr std::size_t rows_bytes_per_source_max = std::size_t{16} << 20;
 /// Rows (peers and instances of services) that are known from others. Policy: further ones are
 /// ignored and counted until others leave.
 constexpr std::size_t rows_max = 65'536;

@@ -13,6 +13,7 @@
 #include <array>
 #include <cstddef>
 #include <cstdint>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <variant>
@@ -34,6 +35,18 @@ struct Row {
   friend bool operator==(const Row&, const Row&) = default;
 };
 
+/// A piece of a row that fits into no datagram. The same row has the same parts each time it is
+/// said, so that those of several times complete each other.
+struct Part {
+  Row::Key row;
+  std::uint64_t digest = 0;  ///< of all its bytes
+  std::uint8_t index = 0;
+  std::uint8_t count = 0;
+  Bytes bytes;
+
+  friend bool operator==(const Part&, const Part&) = default;
+};
+
 /// What an announcer says of its rows: that they are there, or that they are gone (without
 /// entries; none at all: everything it announced).
 struct Statement {
@@ -46,6 +59,7 @@ struct Statement {
   RawKey key{};
   bool is_signed = true;
   std::vector<Row> rows;
+  std::optional<Part> part;  ///< instead of rows, and not in a goodbye
 
   friend bool operator==(const Statement&, const Statement&) = default;
 };
@@ -94,6 +108,12 @@ std::vector<std::byte> encode(std::uint64_t cluster, const Message& message);
 std::size_t encoded_bytes(const Row& row);
 /// What a statement has room for.
 std::size_t row_bytes_max() noexcept;
+/// The row in parts, in order; for one that no statement has room for.
+std::vector<Part> parts_of(const Row& row);
+/// A row's bytes, as in a statement; Errc::malformed_entry for others.
+Result<Row> read_row(ByteSpan bytes);
+/// What the parts of a row add up to; Errc::malformed_entry if that is not the row they say.
+Result<Row> row_of(const Part& any, ByteSpan bytes);
 
 /// discovery::Errc::malformed_entry, or unknown_format for a later version.
 Result<Received> decode(ByteSpan datagram);
