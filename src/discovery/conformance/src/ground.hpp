@@ -39,6 +39,9 @@ class Ground {
   /// Lets the World go on for a while.
   virtual void let_pass(Duration duration) = 0;
   virtual Lapse lapse() const = 0;
+  /// The medium is out of reach for all participants, or is there again. Only for backends with
+  /// outages.
+  virtual void set_outage(bool out) = 0;
   /// Ends the World's activity: stopped threads, a dead node.
   virtual void end_world() = 0;
 

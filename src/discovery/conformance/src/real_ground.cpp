@@ -2,6 +2,7 @@
 // The real World with a temporary folder, and processes that are this test program again with peers
 // in its environment.
 
+#include "cut_world.hpp"
 #include "ground.hpp"
 
 #include <velo/runtime/real_world.hpp>
@@ -126,6 +127,10 @@ class RealGround final : public Ground {
 
   World& world() override { return *world_; }
   std::shared_ptr<PeerDiscovery> join() override {
+    if (backend_.outage == Outage::at_participants) {
+      cut_worlds_.push_back(make_cut_world(*world_, cut_));
+      return backend_.make(*cut_worlds_.back(), folder_);
+    }
     if (backend_.reach == Reach::processes) return backend_.make(*world_, folder_);
     if (!only_) only_ = backend_.make(*world_, folder_);
     return only_;
@@ -148,11 +153,17 @@ class RealGround final : public Ground {
     never_.wait_for(lock, duration);
   }
   Lapse lapse() const override { return backend_.lapse; }
+  void set_outage(bool out) override {
+    if (backend_.real_outage) return backend_.real_outage(out);
+    *cut_ = out;
+  }
   void end_world() override { world_->stop(); }
 
  private:
   Backend backend_;
   std::string folder_ = make_folder();
+  const Cut cut_ = std::make_shared<std::atomic<bool>>(false);
+  std::vector<std::unique_ptr<World>> cut_worlds_;  ///< outlive the threads of the World
   std::unique_ptr<runtime::RealWorld> world_ = make_world();
   std::shared_ptr<PeerDiscovery> only_;
   std::mutex mutex_;

@@ -59,6 +59,7 @@ bool register_backend(const Backend& backend) {
   }
   std::vector suites{lookup_scenarios(), watch_scenarios(), service_scenarios(), churn_scenarios()};
   if (backend.reach == Reach::processes) suites.push_back(process_scenarios());
+  if (backend.outage != Outage::never) suites.push_back(outage_scenarios());
   for (const auto scenarios : suites) {
     for (const Scenario& scenario : scenarios) register_detail::add_scenario(backend, scenario);
   }

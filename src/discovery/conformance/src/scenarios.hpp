@@ -20,5 +20,6 @@ std::span<const Scenario> watch_scenarios();
 std::span<const Scenario> service_scenarios();
 std::span<const Scenario> churn_scenarios();
 std::span<const Scenario> process_scenarios();
+std::span<const Scenario> outage_scenarios();
 
 }  // namespace velo::discovery::conformance

@@ -2,6 +2,7 @@
 // The simulated World: each participant and each other process is a node of one machine, whose
 // files they share.
 
+#include "cut_world.hpp"
 #include "ground.hpp"
 
 #include <velo/sim/simulation.hpp>
@@ -47,6 +48,10 @@ class SimGround final : public Ground {
 
   World& world() override { return first_; }
   std::shared_ptr<PeerDiscovery> join() override {
+    if (backend_.outage == Outage::at_participants && !backend_.sim_outage) {
+      cut_worlds_.push_back(make_cut_world(add_node(), cut_));
+      return backend_.make(*cut_worlds_.back(), medium);
+    }
     if (backend_.reach == Reach::processes) return backend_.make(add_node(), medium);
     if (!only_) only_ = backend_.make(first_, medium);
     return only_;
@@ -59,12 +64,18 @@ class SimGround final : public Ground {
   }
   void let_pass(Duration duration) override { sim_.run_for(duration); }
   Lapse lapse() const override { return backend_.lapse; }
+  void set_outage(bool out) override {
+    if (backend_.sim_outage) return backend_.sim_outage(sim_, out);
+    *cut_ = out;
+  }
   void end_world() override {
     for (std::size_t i = 0; i < sim_.node_count(); ++i) sim_.crash(sim_.node(i));
   }
 
  private:
   Backend backend_;
+  const Cut cut_ = std::make_shared<std::atomic<bool>>(false);
+  std::vector<std::unique_ptr<World>> cut_worlds_;  ///< outlive the simulation
   sim::Simulation sim_;
   sim::SimNode& first_;
   std::shared_ptr<void> server_;

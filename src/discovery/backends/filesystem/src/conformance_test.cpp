@@ -14,6 +14,10 @@ static std::shared_ptr<PeerDiscovery> make(World& world, const std::string& medi
   return made ? std::move(*made) : nullptr;
 }
 
-static const bool registered = conformance::register_backend({"filesystem", &make});
+static const bool registered = [] {
+  conformance::Backend backend("filesystem", &make);
+  backend.outage = conformance::Outage::at_participants;
+  return conformance::register_backend(backend);
+}();
 
 }  // namespace velo::discovery::conformance_test

@@ -35,6 +35,13 @@ enum class Lapse : std::uint8_t {
   in_time,  ///< when its announcement runs out, which takes a few seconds at most here
 };
 
+/// How its medium gets out of reach for a while, and comes back as it was.
+enum class Outage : std::uint8_t {
+  never,            ///< the medium is no more than memory of this process
+  at_participants,  ///< what they send, and are sent, is lost; their files cannot be reached
+  of_server,        ///< real_outage and sim_outage do it
+};
+
 struct Backend {
   std::string name;
   Make make;
@@ -43,6 +50,10 @@ struct Backend {
   /// What a simulated medium needs besides its participants: makes it in the simulation before
   /// anybody joins, and returns what owns it.
   std::function<std::shared_ptr<void>(sim::Simulation&)> sim_server;
+  Outage outage = Outage::never;
+  /// Begin it (true) and end it; sim_outage may be given for others, too, and is preferred then.
+  std::function<void(bool out)> real_outage;
+  std::function<void(sim::Simulation&, bool out)> sim_outage;
   /// Says why the real medium cannot be had on this machine (its tests are skipped then); empty if
   /// it can.
   std::function<std::string()> missing;
