@@ -110,4 +110,20 @@ TEST_F(Moved, WhoShowsACertificateMayBeAskedForAProof) {
   EXPECT_EQ(greet(false, true), 14);
 }
 
+TEST_F(Moved, ManyClaimedAddressesHoldNothing) {
+  start(true);
+  ASSERT_TRUE((*cluster)[0].register_peer(first));
+  const auto before = (*cluster)[0].memory();
+  for (int i = 0; i < 200; ++i) {
+    moved.address["tcp" + std::to_string(i)] = Bytes::copy(std::string(1'000, 'x'));
+    if (moved.address.size() > 8) moved.address.erase(std::prev(moved.address.end()));
+    EXPECT_NE(greet(false, true), 0) << "its id is made from a key that it does not show";
+  }
+  cluster->sim.run_for(std::chrono::seconds(1));
+  EXPECT_EQ(known(), first);
+  EXPECT_EQ((*cluster)[0].drain_state().connections, 0u);
+  EXPECT_EQ((*cluster)[0].peers().size(), 1u);
+  EXPECT_EQ((*cluster)[0].memory().used, before.used);
+}
+
 }  // namespace velo::messenger::testing::address_test

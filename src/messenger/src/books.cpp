@@ -61,7 +61,8 @@ void Impl::register_books_handler() {
 Result<void> Impl::publish_metrics(metrics::Registry& registry) {
   const std::lock_guard lock(metrics_mutex_);
   if (metrics_ != nullptr) return make_error(velo::Errc::already_exists, "published before");
-  auto fresh = std::make_unique<BooksMetrics>(self_.instance_id, [this] { return books(); });
+  auto fresh =
+      std::make_unique<NodeMetrics>(self_.instance_id, transports_, [this] { return books(); });
   auto added = fresh->add_to(registry);
   if (added) metrics_ = std::move(fresh);
   return added;

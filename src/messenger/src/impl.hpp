@@ -4,13 +4,13 @@
 // Threading: any thread; the order of locks is peers_mutex_, Peer::mutex, links_mutex_; none is held while sending or calling out.
 #pragma once
 
-#include "books_metrics.hpp"
 #include "call_table.hpp"
 #include "guard.hpp"
 #include "handler_table.hpp"
 #include "hello.hpp"
 #include "inbound_call.hpp"
 #include "link.hpp"
+#include "node_metrics.hpp"
 #include "outgoing.hpp"
 #include "peer.hpp"
 #include "protocol.hpp"
@@ -363,7 +363,7 @@ class Impl final : public CallTableEvents,
   Strangers strangers_;
   Subsystems subsystems_{*this};
   std::mutex metrics_mutex_;
-  std::unique_ptr<BooksMetrics> metrics_;
+  std::unique_ptr<NodeMetrics> metrics_;
 
   mutable std::mutex waiting_mutex_;
   std::deque<std::shared_ptr<WaitingSend>> waiting_;
