@@ -11,6 +11,7 @@
 #include <utility>
 
 namespace velo::transport::tls {
+
 void TlsStream::attach(StreamEvents& events) {
   events_ = &events;
   raw_->tell(this);
