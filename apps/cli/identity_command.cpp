@@ -37,6 +37,14 @@ static void own_secret_option(CLI::App* sub, Passphrases& secrets) {
       ->type_name("PATH");
 }
 
+/// Of the command that works on an authority only.
+static void only_secret_option(CLI::App* sub, Passphrases& secrets) {
+  sub->add_option("--passphrase-file", secrets.authority_file,
+                  "Its first line opens the authority's key [VELO_AUTHORITY_PASSPHRASE, or else "
+                  "VELO_PASSPHRASE; none: it is not sealed]")
+      ->type_name("PATH");
+}
+
 static void authority_secret_option(CLI::App* sub, Passphrases& secrets) {
   sub->add_option("--authority-passphrase-file", secrets.authority_file,
                   "Of the authority [VELO_AUTHORITY_PASSPHRASE; none: as the other one]")
@@ -124,7 +132,7 @@ static void add_revoke(CLI::App* identity, Globals& globals) {
   sub->add_option("SERIAL|NODE", options->whom,
                   "Serial numbers, or node ids (all certificates of that node)");
   lifetime_option(sub, options->lifetime, "Time until the list must be renewed [30d]");
-  own_secret_option(sub, options->secrets);
+  only_secret_option(sub, options->secrets);
   sub->callback([&globals, options] {
     globals.action = [&globals, options] { return run_revoke(globals, *options); };
   });

@@ -139,6 +139,9 @@ class Identity(ProgramTest):
             code, out, _ = self.run_velo("identity", command, "--help")
             self.assertEqual(code, 0)
             self.assertIn(f"velo identity {command}", out.split("Examples:")[1])
+            words = " ".join(out.split())
+            self.assertEqual("opens the authority's key [VELO_AUTHORITY_PASSPHRASE" in words, command == "revoke")
+            self.assertEqual("seals the key" in words, command in ("new-authority", "new", "rotate"))
 
     def test_openssl_believes_our_nodes_and_our_revocations(self):
         self.make_authority()

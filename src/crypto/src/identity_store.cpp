@@ -52,7 +52,7 @@ static Result<Bytes> read_secret(Files& files, const std::string& path) {
   wipe(std::span(file->contents));
   if (!file->owner_only) {
     return make_error(Errc::unsafe_permissions,
-                      path + " can be opened by other users, or is another user's");
+                      path + " can be opened or replaced by other users, or is another user's");
   }
   return copy;
 }

@@ -225,25 +225,69 @@ TEST(TrustStore, RefusesDeniedNodesAndWhatDeniedAuthoritiesIssued) {
   }
 }
 
-TEST(TrustStore, RefusesAPurposeThatAnAuthorityInBetweenDoesNotGive) {
-  const Holder top = root();
+/// An authority below `top` whose certificate has an extension that issue() does not offer.
+static Holder authority_with(const Holder& top, int extension, const char* value) {
   const Holder pretended = root("middle", 2, 0);
-  const X509Ptr narrow(X509_dup(native_certificate(pretended.certificate)));
+  const X509Ptr made(X509_dup(native_certificate(pretended.certificate)));
   X509V3_CTX context;
   X509V3_set_ctx_nodb(&context);
-  X509_EXTENSION* const usage =
-      X509V3_EXT_conf_nid(nullptr, &context, NID_ext_key_usage, "serverAuth");
-  ASSERT_EQ(X509_add_ext(narrow.get(), usage, -1), 1);
-  X509_EXTENSION_free(usage);
-  X509_sign(narrow.get(), native_key(pretended.key), nullptr);
-  const Holder middle{testing::key(2),
-                      forged(top, Certificate::from_der(encoded<i2d_X509>(narrow.get())).value())};
+  X509_EXTENSION* const added = X509V3_EXT_conf_nid(nullptr, &context, extension, value);
+  EXPECT_EQ(X509_add_ext(made.get(), added, -1), 1);
+  X509_EXTENSION_free(added);
+  X509_sign(made.get(), native_key(pretended.key), nullptr);
+  return {testing::key(2),
+          forged(top, Certificate::from_der(encoded<i2d_X509>(made.get())).value())};
+}
+
+TEST(TrustStore, RefusesAPurposeThatAnAuthorityInBetweenDoesNotGive) {
+  const Holder top = root();
+  const Holder middle = authority_with(top, NID_ext_key_usage, "serverAuth");
   const Holder leaf = below(middle, 3, options_of("leaf"));
   const auto trust = trust_in({top.certificate});
   const std::vector<Certificate> chain{leaf.certificate, middle.certificate};
   EXPECT_TRUE(judge(trust, chain, Purpose::server).has_value());
   EXPECT_TRUE(fails(judge(trust, chain, Purpose::client), Errc::wrong_purpose));
   EXPECT_TRUE(fails(judge(trust, chain, Purpose::peer), Errc::wrong_purpose));
+}
+
+TEST(TrustStore, HoldsEveryNameOfALeafAgainstTheConstraintsOfItsAuthorities) {
+  const Holder top = root();
+  const Holder middle = authority_with(top, NID_name_constraints,
+                                       "critical,permitted;DNS:.a.example,permitted;IP:"
+                                       "192.0.2.0/255.255.255.0");
+  const auto trust = trust_in({top.certificate});
+  const auto believed = [&](const std::string& common_name, std::vector<std::string> names) {
+    IssueOptions options = options_of(common_name);
+    options.names = std::move(names);
+    const Holder leaf = below(middle, 3, options);
+    const auto judged = judge(trust, {leaf.certificate, middle.certificate});
+    if (!judged.has_value()) {
+      EXPECT_TRUE(judged.error().is(Errc::untrusted)) << judged.error().to_string();
+    }
+    return judged.has_value();
+  };
+  EXPECT_TRUE(believed("node.a.example", {"node.a.example"}));
+  EXPECT_TRUE(believed("node", {"node.a.example", "192.0.2.7"}));
+  EXPECT_FALSE(believed("node", {"node.b.example"}));
+  EXPECT_FALSE(believed("node", {"node.a.example", "node.b.example"}));
+  EXPECT_FALSE(believed("node", {"198.51.100.7"}));
+  // Names that only the common name says: others decide by it, too.
+  EXPECT_FALSE(believed("node.b.example", {}));
+  EXPECT_FALSE(believed("node.b.example", {"node.a.example"}));
+  // Not one of the constrained kinds.
+  EXPECT_TRUE(believed("node", {}));
+}
+
+TEST(TrustStore, HoldsTheConstraintsOfItsOwnAuthoritiesToo) {
+  const Holder top = root();
+  const Holder middle =
+      authority_with(top, NID_name_constraints, "critical,excluded;DNS:secret.example");
+  const auto trust = trust_in({middle.certificate});
+  IssueOptions options = options_of("a.secret.example");
+  options.names = {"b.example"};
+  EXPECT_TRUE(fails(judge(trust, {below(middle, 3, options).certificate}), Errc::untrusted));
+  options.common_name = "a.example";
+  EXPECT_TRUE(judge(trust, {below(middle, 3, options).certificate}).has_value());
 }
 
 TEST(TrustStore, IsNotMadeOfWhatCanNeverBelieve) {

@@ -150,7 +150,15 @@ Result<Bytes> DiskFiles::read(const std::string& path, std::size_t bytes_max) {
 }
 
 Result<SecretFile> DiskFiles::read_secret(const std::string& path, std::size_t bytes_max) {
-  return disk_files_detail::read_file(path, bytes_max);
+  auto file = disk_files_detail::read_file(path, bytes_max);
+  if (!file.has_value()) return file;
+  // Who may change the folder may put another file in its place. Entering it opens no file.
+  const std::string folder = disk_files_detail::folder_of(path);
+  struct stat status{};
+  if (::stat(folder.c_str(), &status) != 0) return system_error("stat " + folder, errno);
+  const bool is_ours = status.st_uid == ::geteuid() || status.st_uid == 0;
+  file->owner_only = file->owner_only && is_ours && (status.st_mode & 022U) == 0;
+  return file;
 }
 
 Result<void> DiskFiles::write_atomic(const std::string& path, ByteSpan contents) {

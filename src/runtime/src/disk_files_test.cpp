@@ -131,6 +131,22 @@ TEST(DiskFiles, SaysOfASecretWhetherOthersMayOpenIt) {
   EXPECT_TRUE(files.read_secret(path, 100)->owner_only) << "a replaced file is private again";
 }
 
+TEST(DiskFiles, SaysOfASecretWhetherOthersMayReplaceIt) {
+  DiskFiles files;
+  const TemporaryFolder folder;
+  const std::string path = folder.file("key");
+  ASSERT_TRUE(files.write_atomic(path, as_bytes("secret")).has_value());
+  for (const mode_t mode : {0700, 0750, 0711, 0755}) {
+    ASSERT_EQ(::chmod(folder.path().c_str(), mode), 0);
+    EXPECT_TRUE(files.read_secret(path, 100)->owner_only) << mode;
+  }
+  for (const mode_t mode : {0770, 0720, 0702, 01777}) {
+    ASSERT_EQ(::chmod(folder.path().c_str(), mode), 0);
+    EXPECT_FALSE(files.read_secret(path, 100)->owner_only) << mode;
+  }
+  ASSERT_EQ(::chmod(folder.path().c_str(), 0700), 0);
+}
+
 TEST(DiskFiles, ListsByNameWithSizesAndKinds) {
   DiskFiles files;
   const TemporaryFolder folder;
