@@ -29,10 +29,6 @@ static Found take(MessageReader& reader, std::string_view content) {
   return reader.take(as_bytes(content));
 }
 
-}  // namespace messages_test
-
-using namespace messages_test;  // NOLINT(google-build-using-namespace)
-
 TEST(Messages, WholeCutOrSeveralInARecordMeanTheSame) {
   const std::string all = ticket(7) + ticket(1) + key_update(1);
   MessageReader whole;
@@ -88,4 +84,5 @@ TEST(Messages, WhatHasNoPlaceIsRefusedAsSoonAsItShows) {
   EXPECT_EQ(alone(key_update(2)), Found::bad_value);
 }
 
+}  // namespace messages_test
 }  // namespace velo::transport::tls

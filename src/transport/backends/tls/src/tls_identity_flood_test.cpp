@@ -97,10 +97,6 @@ class TlsIdentityFlood : public tls::testing::TlsArena {
   conf::Identity lost_;
 };
 
-}  // namespace tls_identity_flood_test
-
-using namespace tls_identity_flood_test;  // NOLINT(google-build-using-namespace)
-
 TEST_F(TlsIdentityFlood, OfDowngradesLeavesNothing) {
   ForeignOptions old = foreign_node(9);
   old.version = TLS1_2_VERSION;
@@ -146,4 +142,5 @@ TEST_F(TlsIdentityFlood, OfRevokedCertificatesLeavesNothing) {
   expect_bounded(presenting(lost_), GateRefusal::identity);
 }
 
+}  // namespace tls_identity_flood_test
 }  // namespace velo::transport

@@ -45,10 +45,6 @@ static void expect_refused(ContentType type, std::string_view content, int alert
   expect_refused(piped, alert, line);
 }
 
-}  // namespace tls_stream_test
-
-using namespace tls_stream_test;  // NOLINT(google-build-using-namespace)
-
 TEST(TlsStream, MessagesCutAcrossRecordsOrManyInOneAreFollowed) {
   const std::string messages = std::string(ticket) + std::string(ticket) + std::string(key_update);
   for (std::size_t cut = 0; cut < messages.size(); ++cut) {
@@ -266,4 +262,5 @@ TEST(TlsStream, WithoutMemoryItGoesOnInSmallRecords) {
   budget->give_back(before);
 }
 
+}  // namespace tls_stream_test
 }  // namespace velo::transport::tls
