@@ -9,6 +9,8 @@
 #include "assembler.hpp"
 
 #include <algorithm>
+#include <array>
+#include <cstring>
 #include <vector>
 
 namespace velo::discovery_multicast_fuzz {
@@ -36,6 +38,34 @@ static void check_part(const multicast::Statement& said) {
   VELO_CHECK(read->key() == said.part->row);
 }
 
+/// However many begin, are replaced, and never become whole.
+static void check_flood(const multicast::Statement& said) {
+  using Outcome = multicast::Assembler::Outcome;
+  constexpr std::uint32_t more_than_fit = 600;
+  multicast::Assembler assembler;
+  multicast::Row row;
+  multicast::Statement other = said;
+  other.part->index = 0;
+  Outcome outcome = Outcome::incomplete;
+  for (std::uint32_t i = 0; i < more_than_fit; ++i) {
+    std::array<std::uint8_t, 16> id{1};
+    std::memcpy(id.data() + 12, &i, sizeof i);
+    other.part->row.second = InstanceId(id);
+    other.sequence = 2;
+    outcome = assembler.take({}, {}, other, TimePoint(), row);
+    VELO_CHECK(assembler.bytes() <= multicast::limits::parts_bytes_per_source_max);
+    if (outcome == Outcome::refused) break;
+    ++other.part->digest;
+    other.sequence = 1;
+    VELO_CHECK(assembler.take({}, {}, other, TimePoint(), row) == Outcome::late);
+    other.sequence = 3;
+    VELO_CHECK(assembler.take({}, {}, other, TimePoint(), row) != Outcome::late);
+  }
+  VELO_CHECK(outcome == Outcome::refused);
+  assembler.expire(TimePoint() + multicast::limits::parts_time_max);
+  VELO_CHECK(assembler.bytes() == 0 && assembler.wake() == TimePoint::never());
+}
+
 /// The bytes are those of a row, whatever digest a stranger would have to find for them.
 static void check_row(ByteSpan bytes) {
   const auto row = multicast::read_row(bytes);
@@ -61,7 +91,10 @@ static void check_datagram(ByteSpan datagram) {
     VELO_CHECK(received->signed_part.size() == again.size());
     VELO_CHECK(received->signature.size() == (said->is_signed ? 64U : 0U));
     again.insert(again.end(), received->signature.begin(), received->signature.end());
-    if (said->part) check_part(*said);
+    if (said->part) {
+      check_part(*said);
+      check_flood(*said);
+    }
     for (const multicast::Row& row : said->rows) {
       VELO_CHECK(row.id.valid());
       VELO_CHECK(multicast::encoded_bytes(row) <= datagram.size());

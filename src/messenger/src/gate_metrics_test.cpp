@@ -21,8 +21,8 @@ TEST(GateMetrics, TellWhoWasLetInAndWhoWasRefusedAndWhy) {
     tcp.gate.connections_max = 3;
     setup.transport = transport::make_tcp(std::move(tcp));
   };
-  Cluster cluster(1, options);
   Registry registry;
+  Cluster cluster(1, options);
   ASSERT_TRUE(cluster[0].publish_metrics(registry));
   const metrics::Labels here{{"node", cluster.id(0).to_string()}, {"transport", "tcp"}};
   const auto value = [&](std::string_view name, std::string_view reason = {}) {
