@@ -64,6 +64,12 @@ IoResult DatagramSocket::try_send_segments(const NetAddress& to, ByteSpan datagr
   return {IoResult::Status::ok, taken, 0};
 }
 
+IoResult DatagramSocket::try_send_segments_from(const NetAddress& /*from*/, const NetAddress& to,
+                                                ByteSpan datagrams,
+                                                std::size_t segment_bytes) noexcept {
+  return try_send_segments(to, datagrams, segment_bytes);
+}
+
 void DatagramSocket::want_write(std::move_only_function<void()> writable) {
   if (writable) writable();
 }
@@ -90,6 +96,10 @@ class HandledSocket final : public DatagramSocket, private DatagramEvents {
   IoResult try_send_segments(const NetAddress& to, ByteSpan datagrams,
                              std::size_t segment_bytes) noexcept override {
     return socket_->try_send_segments(to, datagrams, segment_bytes);
+  }
+  IoResult try_send_segments_from(const NetAddress& from, const NetAddress& to, ByteSpan datagrams,
+                                  std::size_t segment_bytes) noexcept override {
+    return socket_->try_send_segments_from(from, to, datagrams, segment_bytes);
   }
   void want_write(std::move_only_function<void()> writable) override {
     socket_->want_write(std::move(writable));

@@ -150,7 +150,14 @@ class UdpSocket final : public DatagramSocket {
 
   IoResult try_send_segments(const NetAddress& to, ByteSpan datagrams,
                              std::size_t segment_bytes) noexcept override {
-    return sender_.send(endpoint_->descriptor(), to_socket_address(to), datagrams, segment_bytes);
+    return sender_.send(endpoint_->descriptor(), {nullptr, to_socket_address(to)}, datagrams,
+                        segment_bytes);
+  }
+
+  IoResult try_send_segments_from(const NetAddress& from, const NetAddress& to, ByteSpan datagrams,
+                                  std::size_t segment_bytes) noexcept override {
+    return sender_.send(endpoint_->descriptor(), {&from, to_socket_address(to)}, datagrams,
+                        segment_bytes);
   }
 
   void want_write(std::move_only_function<void()> writable) override {

@@ -137,6 +137,32 @@ TEST(DatagramSocket, TellsABatchAndTheAddressThatItWasSentTo) {
   EXPECT_EQ(a.socket->try_send_segments(there, as_bytes("x"), 0).system_error, EINVAL);
 }
 
+TEST(DatagramSocket, SendsFromTheAddressThatItIsToldTo) {
+  auto world = make_external_world();
+  for (const char* host : {"127.0.0.2", "::1"}) {
+    const bool v6 = std::string_view(host) == "::1";
+    Listening b;
+    b.open(*world, v6 ? "::" : "0.0.0.0", 0);
+    Listening a;
+    a.open(*world, v6 ? "::1" : "127.0.0.1", 0);
+    if (a.socket == nullptr) continue;
+    const NetAddress there = to_net_address(a.socket->local()).value();
+    const NetAddress here = address_of(host, b.port());
+    for (const std::size_t segment : {std::size_t{3}, std::size_t{10}}) {
+      a.senders.clear();
+      const std::size_t count = segment == 3 ? 3 : 1;
+      const IoResult sent =
+          b.socket->try_send_segments_from(here, there, as_bytes("aaabbbcc"), segment);
+      ASSERT_EQ(sent.status, IoResult::Status::ok);
+      ASSERT_TRUE(turn_until(*world, [&] { return a.senders.size() == count; }));
+      EXPECT_EQ(a.senders, std::vector<NetAddress>(count, here));
+    }
+    const NetAddress not_ours = address_of(v6 ? "2001:db8::1" : "192.0.2.1", b.port());
+    EXPECT_EQ(b.socket->try_send_segments_from(not_ours, there, as_bytes("x"), 1).status,
+              IoResult::Status::error);
+  }
+}
+
 TEST(DatagramSocket, TellsTheIPv6AddressThatItWasSentTo) {
   auto world = make_external_world();
   Listening b;

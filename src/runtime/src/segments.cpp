@@ -28,33 +28,58 @@ static IoResult call(int fd, const msghdr& message) noexcept {
   }
 }
 
-static msghdr message_to(const SocketAddress& to, iovec& contents) noexcept {
+/// What goes with a message beside its contents.
+class Control {
+ public:
+  template <class T>
+  void add(int level, int type, const T& value) noexcept {
+    static_assert(CMSG_SPACE(sizeof(T)) <= CMSG_SPACE(sizeof(in6_pktinfo)));
+    cmsghdr header{};
+    header.cmsg_level = level;
+    header.cmsg_type = type;
+    header.cmsg_len = CMSG_LEN(sizeof value);
+    std::memcpy(bytes_.data() + size_, &header, sizeof header);
+    std::memcpy(bytes_.data() + size_ + CMSG_LEN(0), &value, sizeof value);
+    size_ += CMSG_SPACE(sizeof value);
+  }
+  void add_source(const NetAddress& from) noexcept {
+    if (from.v6) {
+      in6_pktinfo info{};
+      std::memcpy(&info.ipi6_addr, from.ip.data(), sizeof info.ipi6_addr);
+      info.ipi6_ifindex = from.scope;
+      add(IPPROTO_IPV6, IPV6_PKTINFO, info);
+    } else {
+      in_pktinfo info{};
+      std::memcpy(&info.ipi_spec_dst, from.ip.data(), sizeof info.ipi_spec_dst);
+      add(IPPROTO_IP, IP_PKTINFO, info);
+    }
+  }
+  void attach(msghdr& message) noexcept {
+    if (size_ == 0) return;
+    message.msg_control = bytes_.data();
+    message.msg_controllen = size_;
+  }
+
+ private:
+  alignas(cmsghdr) std::array<std::byte, 2 * CMSG_SPACE(sizeof(in6_pktinfo))> bytes_{};
+  std::size_t size_ = 0;
+};
+
+/// One message; the system cuts it unless `segment_bytes` is 0.
+static IoResult send_message(int fd, const SegmentRoute& route, ByteSpan run,
+                             std::size_t segment_bytes) noexcept {
+  iovec contents{const_cast<std::byte*>(run.data()), run.size()};
   msghdr message{};
-  message.msg_name = const_cast<sockaddr*>(to.get());
-  message.msg_namelen = to.size;
+  message.msg_name = const_cast<sockaddr*>(route.to.get());
+  message.msg_namelen = route.to.size;
   message.msg_iov = &contents;
   message.msg_iovlen = 1;
-  return message;
-}
-
-static IoResult send_whole(int fd, const SocketAddress& to, ByteSpan datagram) noexcept {
-  iovec contents{const_cast<std::byte*>(datagram.data()), datagram.size()};
-  return call(fd, message_to(to, contents));
-}
-
-static IoResult send_cut(int fd, const SocketAddress& to, ByteSpan run,
-                         std::size_t segment_bytes) noexcept {
-  iovec contents{const_cast<std::byte*>(run.data()), run.size()};
-  msghdr message = message_to(to, contents);
-  alignas(cmsghdr) std::array<std::byte, CMSG_SPACE(sizeof(std::uint16_t))> control{};
-  message.msg_control = control.data();
-  message.msg_controllen = control.size();
-  cmsghdr* one = CMSG_FIRSTHDR(&message);
-  one->cmsg_level = SOL_UDP;
-  one->cmsg_type = UDP_SEGMENT;
-  one->cmsg_len = CMSG_LEN(sizeof(std::uint16_t));
-  const auto size = static_cast<std::uint16_t>(segment_bytes);
-  std::memcpy(CMSG_DATA(one), &size, sizeof size);
+  Control control;
+  if (route.from != nullptr) control.add_source(*route.from);
+  if (segment_bytes != 0) {
+    control.add(SOL_UDP, UDP_SEGMENT, static_cast<std::uint16_t>(segment_bytes));
+  }
+  control.attach(message);
   return call(fd, message);
 }
 
@@ -67,17 +92,17 @@ static bool cannot_cut(int code) noexcept {
 
 }  // namespace segments_detail
 
-IoResult SegmentSender::send(int fd, const SocketAddress& to, ByteSpan datagrams,
+IoResult SegmentSender::send(int fd, const SegmentRoute& route, ByteSpan datagrams,
                              std::size_t segment_bytes) noexcept {
   using namespace segments_detail;  // NOLINT(google-build-using-namespace)
   if (segment_bytes == 0) return {IoResult::Status::error, 0, EINVAL};
-  if (datagrams.size() <= segment_bytes) return send_whole(fd, to, datagrams);
+  if (datagrams.size() <= segment_bytes) return send_message(fd, route, datagrams, 0);
   const std::size_t segments =
       std::clamp<std::size_t>(bytes_per_call_max / segment_bytes, 1, segments_per_call_max);
   std::size_t taken = 0;
   while (taken < datagrams.size()) {
     const std::size_t size = std::min(segments * segment_bytes, datagrams.size() - taken);
-    const IoResult sent = send_run(fd, to, datagrams.subspan(taken, size), segment_bytes);
+    const IoResult sent = send_run(fd, route, datagrams.subspan(taken, size), segment_bytes);
     if (sent.status == IoResult::Status::ok) taken += sent.bytes;
     if (sent.status != IoResult::Status::ok && taken == 0) return sent;
     if (sent.status != IoResult::Status::ok || sent.bytes < size) break;
@@ -85,18 +110,18 @@ IoResult SegmentSender::send(int fd, const SocketAddress& to, ByteSpan datagrams
   return {IoResult::Status::ok, taken, 0};
 }
 
-IoResult SegmentSender::send_run(int fd, const SocketAddress& to, ByteSpan run,
+IoResult SegmentSender::send_run(int fd, const SegmentRoute& route, ByteSpan run,
                                  std::size_t segment_bytes) noexcept {
   using namespace segments_detail;  // NOLINT(google-build-using-namespace)
   if (offload_ && run.size() > segment_bytes) {
-    const IoResult sent = send_cut(fd, to, run, segment_bytes);
+    const IoResult sent = send_message(fd, route, run, segment_bytes);
     if (sent.status != IoResult::Status::error || !cannot_cut(sent.system_error)) return sent;
     if (sent.system_error != EINVAL && sent.system_error != EMSGSIZE) offload_ = false;
   }
   std::size_t taken = 0;
   while (taken < run.size()) {
     const std::size_t size = std::min(segment_bytes, run.size() - taken);
-    const IoResult sent = send_whole(fd, to, run.subspan(taken, size));
+    const IoResult sent = send_message(fd, route, run.subspan(taken, size), 0);
     if (sent.status != IoResult::Status::ok) {
       return taken > 0 ? IoResult{IoResult::Status::ok, taken, 0} : sent;
     }

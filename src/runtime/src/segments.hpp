@@ -19,16 +19,22 @@
 
 namespace velo::runtime {
 
+/// Both ends of what is sent.
+struct SegmentRoute {
+  const NetAddress* from = nullptr;  ///< null: the system chooses
+  SocketAddress to;
+};
+
 class SegmentSender {
  public:
   /// As DatagramSocket::try_send_segments().
-  IoResult send(int fd, const SocketAddress& to, ByteSpan datagrams,
+  IoResult send(int fd, const SegmentRoute& route, ByteSpan datagrams,
                 std::size_t segment_bytes) noexcept;
   /// Whether the system still cuts; it says no the first time that it is asked.
   bool offload() const noexcept { return offload_; }
 
  private:
-  IoResult send_run(int fd, const SocketAddress& to, ByteSpan run,
+  IoResult send_run(int fd, const SegmentRoute& route, ByteSpan run,
                     std::size_t segment_bytes) noexcept;
 
   bool offload_ = true;

@@ -146,6 +146,10 @@ class DatagramSocket {
   /// a time.
   virtual IoResult try_send_segments(const NetAddress& to, ByteSpan datagrams,
                                      std::size_t segment_bytes) noexcept;
+  /// As above, from `from`: one of the addresses that this socket receives at, for a host with
+  /// several. A World whose hosts have one address need not look at it.
+  virtual IoResult try_send_segments_from(const NetAddress& from, const NetAddress& to,
+                                          ByteSpan datagrams, std::size_t segment_bytes) noexcept;
   /// Asks for one call of `writable` on the shard once sending can go on. On the shard's thread.
   virtual void want_write(std::move_only_function<void()> writable);
 };
