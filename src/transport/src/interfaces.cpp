@@ -178,6 +178,24 @@ const InterfaceEndpoint& select_best_endpoint(std::span<const InterfaceEndpoint>
       [&](const InterfaceEndpoint& a, const InterfaceEndpoint& b) { return rank(a) < rank(b); });
 }
 
+Result<Bytes> interface_entry(const Endpoint& local, const InterfaceFilter& filter,
+                              std::span<const InterfaceAddress> interfaces) {
+  const std::vector<InterfaceEndpoint> endpoints = advertised_endpoints(local, filter, interfaces);
+  if (endpoints.empty()) {
+    return velo::make_error(velo::Errc::invalid_argument, "no address to advertise");
+  }
+  return encode_interface_endpoints(endpoints);
+}
+
+Result<Endpoint> choose_endpoint(ByteSpan entry, std::string_view scheme,
+                                 std::span<const InterfaceAddress> local,
+                                 std::optional<std::int32_t> numa_hint) {
+  const auto remote = parse_interface_endpoints(entry, scheme);
+  if (!remote) return remote.error();
+  const InterfaceEndpoint& best = select_best_endpoint(*remote, local, numa_hint);
+  return Endpoint::tcp(best.ip, best.port);
+}
+
 bool same_subnet(std::string_view a, std::uint8_t a_prefix, std::string_view b,
                  std::uint8_t b_prefix) {
   const interfaces_detail::Address left = interfaces_detail::parse_address(a);

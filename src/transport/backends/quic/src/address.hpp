@@ -62,11 +62,21 @@ class QuicAddress {
   socklen_t size_ = 0;
 };
 
+/// Where something came from or goes to, and the address of ours at which.
+struct QuicRoute {
+  NetAddress here;
+  NetAddress there;
+
+  static QuicRoute read(const ngtcp2_path& from) noexcept {
+    return {QuicAddress::read(from.local), QuicAddress::read(from.remote)};
+  }
+  friend bool operator==(const QuicRoute&, const QuicRoute&) = default;
+};
+
 /// Both ends of a path; native() borrows from it.
 class QuicPath {
  public:
-  QuicPath(const NetAddress& local, const NetAddress& remote) noexcept
-      : local_(local), remote_(remote) {}
+  explicit QuicPath(const QuicRoute& route) noexcept : local_(route.here), remote_(route.there) {}
   ngtcp2_path native() noexcept { return {local_.native(), remote_.native(), nullptr}; }
 
  private:

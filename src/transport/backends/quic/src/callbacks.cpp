@@ -41,7 +41,7 @@ void QuicCallbacks::fill(ngtcp2_callbacks& callbacks, bool server) {
   callbacks.recv_stream_data = &stream_data;
   callbacks.acked_stream_data_offset = &stream_acknowledged;
   callbacks.stream_reset = &stream_broken;
-  callbacks.stream_stop_sending = &stream_refused;
+  callbacks.stream_close = &stream_closed;
   callbacks.recv_datagram = &datagram;
   callbacks.ack_datagram = &datagram_arrived;
   callbacks.lost_datagram = &datagram_lost;
@@ -123,8 +123,10 @@ int QuicCallbacks::stream_broken(ngtcp2_conn* /*native*/, std::int64_t /*stream*
   return 0;
 }
 
-int QuicCallbacks::stream_refused(ngtcp2_conn* /*native*/, std::int64_t /*stream*/,
-                                  std::uint64_t /*code*/, void* user, void* /*stream_user*/) {
+/// Of ours, because the other end asked to stop it: the library resets it then by itself.
+int QuicCallbacks::stream_closed(ngtcp2_conn* /*native*/, std::uint32_t /*flags*/,
+                                 std::int64_t /*stream*/, std::uint64_t /*code*/, void* user,
+                                 void* /*stream_user*/) {
   session(user).fail_framing(make_error(Errc::malformed_frame, "a stream was not wanted"));
   return 0;
 }

@@ -29,8 +29,8 @@ class QuicCallbacks {
                                  std::uint64_t size, void* user, void* stream_user);
   static int stream_broken(ngtcp2_conn* native, std::int64_t stream, std::uint64_t final_size,
                            std::uint64_t code, void* user, void* stream_user);
-  static int stream_refused(ngtcp2_conn* native, std::int64_t stream, std::uint64_t code,
-                            void* user, void* stream_user);
+  static int stream_closed(ngtcp2_conn* native, std::uint32_t flags, std::int64_t stream,
+                           std::uint64_t code, void* user, void* stream_user);
   static int datagram(ngtcp2_conn* native, std::uint32_t flags, const std::uint8_t* data,
                       std::size_t size, void* user);
   static int datagram_arrived(ngtcp2_conn* native, std::uint64_t id, void* user);

@@ -26,7 +26,7 @@ QuicConnection::QuicConnection(std::shared_ptr<QuicEndpoint> endpoint, const Net
 
 QuicConnection::~QuicConnection() { VELO_CHECK(session_ == nullptr); }
 
-bool QuicConnection::begin(const NetAddress& remote, const QuicSession::Arrival* arrival,
+bool QuicConnection::begin(const QuicRoute& route, const QuicSession::Arrival* arrival,
                            GatePass pass) {
   pass_ = std::move(pass);
   incoming_ = arrival != nullptr;
@@ -36,8 +36,8 @@ bool QuicConnection::begin(const NetAddress& remote, const QuicSession::Arrival*
     return false;
   }
   session_ = arrival != nullptr
-                 ? QuicSession::accept(*this, *endpoint_, std::move(*credentials), remote, *arrival)
-                 : QuicSession::dial(*this, *endpoint_, std::move(*credentials), remote);
+                 ? QuicSession::accept(*this, *endpoint_, std::move(*credentials), route, *arrival)
+                 : QuicSession::dial(*this, *endpoint_, std::move(*credentials), route);
   if (session_ == nullptr) {
     fail(make_error(Errc::handshake_failed, "the QUIC library refused to begin"),
          GateRefusal::protocol);
@@ -143,7 +143,7 @@ void QuicConnection::start_drain(Duration patience) {
   endpoint_->schedule(*this);
 }
 
-void QuicConnection::receive(const NetAddress& from, ByteSpan datagram) {
+void QuicConnection::receive(const QuicRoute& from, ByteSpan datagram) {
   if (finished_ || session_ == nullptr) return;
   session_->receive(from, datagram);
   endpoint_->schedule(*this);

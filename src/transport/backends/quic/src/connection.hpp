@@ -63,8 +63,8 @@ class QuicConnection final : public Connection {
   // Everything below: the shard only.
 
   /// Begins the handshake, on the way in if `arrival` is given. False: it ends at once.
-  bool begin(const NetAddress& remote, const QuicSession::Arrival* arrival, GatePass pass);
-  void receive(const NetAddress& from, ByteSpan datagram);
+  bool begin(const QuicRoute& route, const QuicSession::Arrival* arrival, GatePass pass);
+  void receive(const QuicRoute& from, ByteSpan datagram);
   void flush();
   void park();
   /// The dialler is no longer interested.
@@ -79,7 +79,7 @@ class QuicConnection final : public Connection {
   bool finished() const noexcept { return finished_; }
   /// The other end is there now.
   bool is_with(const NetAddress& address) const noexcept {
-    return session_ != nullptr && session_->remote() == address;
+    return session_ != nullptr && session_->route().there == address;
   }
 
   // For the session.

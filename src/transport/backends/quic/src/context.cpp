@@ -9,9 +9,11 @@
 
 namespace velo::transport {
 
-QuicContext::QuicContext(World& in, QuicOptions with, std::shared_ptr<MemoryBudget> memory)
+QuicContext::QuicContext(World& in, QuicOptions with, std::string speaks,
+                         std::shared_ptr<MemoryBudget> memory)
     : world(in),
       options(std::move(with)),
+      protocol(std::move(speaks)),
       budget(std::move(memory)),
       gate(std::make_shared<Gatekeeper>(options.gate)),
       tls(options.credentials) {

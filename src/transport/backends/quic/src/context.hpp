@@ -15,16 +15,19 @@
 #include <atomic>
 #include <cstdint>
 #include <memory>
+#include <string>
 #include <utility>
 
 namespace velo::transport {
 
 class QuicContext {
  public:
-  QuicContext(World& in, QuicOptions with, std::shared_ptr<MemoryBudget> memory);
+  QuicContext(World& in, QuicOptions with, std::string speaks,
+              std::shared_ptr<MemoryBudget> memory);
 
   World& world;
   const QuicOptions options;
+  const std::string protocol;  ///< of both ends, by ALPN
   const std::shared_ptr<MemoryBudget> budget;
   const std::shared_ptr<Gatekeeper> gate;
   TlsCache tls;

@@ -5,6 +5,7 @@
 
 #include "context.hpp"
 
+#include <velo/transport/interfaces.hpp>
 #include <velo/transport/limits.hpp>
 
 #include <algorithm>
@@ -47,7 +48,9 @@ Result<std::shared_ptr<QuicEndpoint>> QuicEndpoint::open(std::shared_ptr<QuicCon
   Result<NetAddress> address = to_net_address(made->socket_->local());
   if (!address) return address.error();
   made->local_ = *address;
-  made->sender_.attach(*made->socket_, [endpoint = made.get()] { endpoint->schedule_turn(); });
+  made->any_address_ = is_unspecified(made->socket_->local().host);
+  made->sender_.attach(*made->socket_, made->any_address_,
+                       [endpoint = made.get()] { endpoint->schedule_turn(); });
   return made;
 }
 
@@ -66,7 +69,7 @@ QuicConnection& QuicEndpoint::dial(const NetAddress& remote, ConnectHandler outc
                                               context_->options.connect_timeout, next_connection_));
   auto& connection = static_cast<QuicConnection&>(*pointer);
   connections_.emplace(next_connection_++, std::move(pointer));
-  connection.begin(remote, nullptr, GatePass());
+  connection.begin({local_, remote}, nullptr, GatePass());
   return connection;
 }
 
@@ -120,6 +123,14 @@ void QuicEndpoint::remove_id(const ngtcp2_cid& id) noexcept {
   ids_.erase(endpoint_detail::number(id.data));
 }
 
+void QuicEndpoint::forget(const QuicSession& session, const QuicConnection& owner) noexcept {
+  for (const ngtcp2_cid& id : session.ids()) remove_id(id);
+  for (const ngtcp2_cid& id : session.first_ids()) {
+    const auto found = first_ids_.find(endpoint_detail::text(id.data, id.datalen));
+    if (found != first_ids_.end() && found->second == &owner) first_ids_.erase(found);
+  }
+}
+
 QuicConnection* QuicEndpoint::find(const ngtcp2_version_cid& ids) const {
   if (ids.dcidlen == quic_id_bytes) {
     const auto found = ids_.find(endpoint_detail::number(ids.dcid));
@@ -142,9 +153,18 @@ void QuicEndpoint::give_buffer_back(const QuicSession& session) noexcept {
   if (borrower_ == &session) borrower_ = nullptr;
 }
 
-void QuicEndpoint::on_datagram(const NetAddress& from, const NetAddress& /*to*/,
-                               ByteSpan datagram) {
+const NetAddress& QuicEndpoint::reached_at(const NetAddress& to) const noexcept {
+  return any_address_ && to.port != 0 ? to : local_;
+}
+
+void QuicEndpoint::on_datagram(const NetAddress& source, const NetAddress& to, ByteSpan datagram) {
+  const QuicRoute from{reached_at(to), source};
   context_->datagrams_received.fetch_add(1, std::memory_order_relaxed);
+  // The library aborts when it is asked about nothing.
+  if (datagram.empty()) {
+    context_->datagrams_ignored.fetch_add(1, std::memory_order_relaxed);
+    return;
+  }
   ngtcp2_version_cid ids{};
   const int decoded = ngtcp2_pkt_decode_version_cid(
       &ids, reinterpret_cast<const std::uint8_t*>(datagram.data()), datagram.size(), quic_id_bytes);
@@ -155,7 +175,7 @@ void QuicEndpoint::on_datagram(const NetAddress& from, const NetAddress& /*to*/,
   if (decoded == NGTCP2_ERR_VERSION_NEGOTIATION) return answer_version(from, ids, datagram.size());
   if (decoded != 0) return;
   if (ids.dcidlen == quic_id_bytes &&
-      answer_for_the_buried(from, endpoint_detail::number(ids.dcid))) {
+      answer_for_the_buried(from, endpoint_detail::number(ids.dcid), datagram.size())) {
     return;
   }
   if (ids.version != 0) return arrive(from, datagram);
@@ -170,12 +190,7 @@ void QuicEndpoint::remove(QuicConnection& connection, QuicSession* session) {
   if (session != nullptr) {
     std::vector<std::uint8_t> packet = session->last_words();
     if (!packet.empty()) {
-      sender_.send_alone(std::as_bytes(std::span(packet)), session->remote());
-    }
-    for (const ngtcp2_cid& id : session->ids()) remove_id(id);
-    for (const ngtcp2_cid& id : session->first_ids()) {
-      const auto found = first_ids_.find(endpoint_detail::text(id.data, id.datalen));
-      if (found != first_ids_.end() && found->second == &connection) first_ids_.erase(found);
+      sender_.send_alone(std::as_bytes(std::span(packet)), session->route());
     }
     bury(*session, std::move(packet));
   }

@@ -65,6 +65,8 @@ class QuicEndpoint final : public std::enable_shared_from_this<QuicEndpoint>,
   /// What the client chose for its first packets; gone with the connection.
   void add_first_id(const ngtcp2_cid& id, QuicConnection& connection);
   void remove_id(const ngtcp2_cid& id) noexcept;
+  /// Nothing leads from this session's ids to its connection any more.
+  void forget(const QuicSession& session, const QuicConnection& owner) noexcept;
   /// The buffer that all connections read into; whoever had it has saved what is his.
   std::span<std::byte> lend_buffer(QuicSession& session);
   void give_buffer_back(const QuicSession& session) noexcept;
@@ -83,6 +85,8 @@ class QuicEndpoint final : public std::enable_shared_from_this<QuicEndpoint>,
   QuicEndpoint(std::shared_ptr<QuicContext> context, Shard& shard);
 
   void on_datagram(const NetAddress& from, const NetAddress& to, ByteSpan datagram) override;
+  /// The address of ours that it was sent to, which is the one to answer from.
+  const NetAddress& reached_at(const NetAddress& to) const noexcept;
   void on_batch_end() override;
   QuicConnection* find(const ngtcp2_version_cid& ids) const;
   void schedule_turn();
@@ -90,22 +94,23 @@ class QuicEndpoint final : public std::enable_shared_from_this<QuicEndpoint>,
   void bury(const QuicSession& session, std::vector<std::uint8_t> packet);
 
   // Packets of no connection (endpoint_arrivals.cpp).
-  void answer_version(const NetAddress& from, const ngtcp2_version_cid& ids, std::size_t size);
-  bool answer_for_the_buried(const NetAddress& from, std::uint64_t id);
-  void answer_reset(const NetAddress& from, const ngtcp2_version_cid& ids, ByteSpan datagram);
-  void arrive(const NetAddress& from, ByteSpan datagram);
-  bool validate(const NetAddress& from, QuicSession::Arrival& arrival, bool& validated);
-  void let_in(const NetAddress& from, const QuicSession::Arrival& arrival, bool validated,
+  void answer_version(const QuicRoute& from, const ngtcp2_version_cid& ids, std::size_t size);
+  bool answer_for_the_buried(const QuicRoute& from, std::uint64_t id, std::size_t size);
+  void answer_reset(const QuicRoute& from, const ngtcp2_version_cid& ids, ByteSpan datagram);
+  void arrive(const QuicRoute& from, ByteSpan datagram);
+  bool validate(const QuicRoute& from, QuicSession::Arrival& arrival, bool& validated);
+  void let_in(const QuicRoute& from, const QuicSession::Arrival& arrival, bool validated,
               ByteSpan datagram);
-  void send_retry(const NetAddress& to, const ngtcp2_pkt_hd& header);
-  void refuse(const NetAddress& to, const ngtcp2_pkt_hd& header, std::uint64_t code,
+  void send_retry(const QuicRoute& to, const ngtcp2_pkt_hd& header);
+  void refuse(const QuicRoute& to, const ngtcp2_pkt_hd& header, std::uint64_t code,
               std::string_view reason);
-  void send_stateless(const NetAddress& to, std::span<const std::uint8_t> packet);
+  void send_stateless(const QuicRoute& to, std::span<const std::uint8_t> packet);
 
   const std::shared_ptr<QuicContext> context_;
   Shard& shard_;
   std::unique_ptr<DatagramSocket> socket_;
   NetAddress local_;
+  bool any_address_ = false;  ///< local_ is none of this host's, but stands for all
   PacketSender sender_;
   AcceptHandler* accepts_ = nullptr;
   bool listened_ = false;

@@ -20,6 +20,8 @@ namespace velo::transport {
 namespace endpoint_arrivals_detail {
 
 constexpr std::size_t stateless_bytes_max = 1200;
+/// RFC 9000, section 8.1.
+constexpr std::size_t amplification_max = 3;
 /// The answer is shorter than what it answers, and not below what a reset has at least.
 constexpr std::size_t reset_bytes_min =
     NGTCP2_MIN_STATELESS_RESET_RANDLEN + NGTCP2_STATELESS_RESET_TOKENLEN + 1;
@@ -33,12 +35,12 @@ static bool per_source(GateRefusal reason) noexcept {
 
 namespace arrivals = endpoint_arrivals_detail;
 
-void QuicEndpoint::send_stateless(const NetAddress& to, std::span<const std::uint8_t> packet) {
+void QuicEndpoint::send_stateless(const QuicRoute& to, std::span<const std::uint8_t> packet) {
   context_->stateless_bytes_out.fetch_add(packet.size(), std::memory_order_relaxed);
   sender_.send_alone(std::as_bytes(packet), to);
 }
 
-void QuicEndpoint::answer_version(const NetAddress& from, const ngtcp2_version_cid& ids,
+void QuicEndpoint::answer_version(const QuicRoute& from, const ngtcp2_version_cid& ids,
                                   std::size_t size) {
   context_->unvalidated_bytes_in.fetch_add(size, std::memory_order_relaxed);
   if (accepts_ == nullptr || size < NGTCP2_MAX_UDP_PAYLOAD_SIZE) return;
@@ -53,10 +55,13 @@ void QuicEndpoint::answer_version(const NetAddress& from, const ngtcp2_version_c
   send_stateless(from, std::span(packet).first(static_cast<std::size_t>(written)));
 }
 
-bool QuicEndpoint::answer_for_the_buried(const NetAddress& from, std::uint64_t id) {
+bool QuicEndpoint::answer_for_the_buried(const QuicRoute& from, std::uint64_t id,
+                                         std::size_t size) {
   const auto found = epitaphs_.find(id);
   if (found == epitaphs_.end()) return false;
   Epitaph& epitaph = *found->second;
+  // Who repeats a few bytes of it may be anybody: as before an address is known.
+  if (epitaph.packet.size() > arrivals::amplification_max * size) return true;
   // The more is heard, the more rarely it is answered.
   if (!epitaph.packet.empty() && std::has_single_bit(++epitaph.heard)) {
     send_stateless(from, epitaph.packet);
@@ -64,7 +69,7 @@ bool QuicEndpoint::answer_for_the_buried(const NetAddress& from, std::uint64_t i
   return true;
 }
 
-void QuicEndpoint::answer_reset(const NetAddress& from, const ngtcp2_version_cid& ids,
+void QuicEndpoint::answer_reset(const QuicRoute& from, const ngtcp2_version_cid& ids,
                                 ByteSpan datagram) {
   const std::size_t size = datagram.size();
   if (size < arrivals::reset_bytes_min) return;
@@ -77,7 +82,7 @@ void QuicEndpoint::answer_reset(const NetAddress& from, const ngtcp2_version_cid
   // It may itself be a reset, which carries no id of ours: who has this peer can tell.
   for (const auto& [number, pointer] : connections_) {
     auto& connection = static_cast<QuicConnection&>(*pointer);
-    if (!connection.is_with(from)) continue;
+    if (!connection.is_with(from.there)) continue;
     connection.receive(from, datagram);
     if (connection.ended()) return;
   }
@@ -101,7 +106,7 @@ void QuicEndpoint::answer_reset(const NetAddress& from, const ngtcp2_version_cid
   send_stateless(from, std::span(packet).first(static_cast<std::size_t>(written)));
 }
 
-void QuicEndpoint::arrive(const NetAddress& from, ByteSpan datagram) {
+void QuicEndpoint::arrive(const QuicRoute& from, ByteSpan datagram) {
   context_->unvalidated_bytes_in.fetch_add(datagram.size(), std::memory_order_relaxed);
   if (accepts_ == nullptr && !listened_) return;
   QuicSession::Arrival arrival;
@@ -123,12 +128,11 @@ void QuicEndpoint::arrive(const NetAddress& from, ByteSpan datagram) {
 }
 
 /// False: answered already.
-bool QuicEndpoint::validate(const NetAddress& from, QuicSession::Arrival& arrival,
-                            bool& validated) {
+bool QuicEndpoint::validate(const QuicRoute& from, QuicSession::Arrival& arrival, bool& validated) {
   const ngtcp2_pkt_hd& header = arrival.header;
   arrival.original_dcid = header.dcid;
   if (header.token.len == 0 || header.token.base[0] != NGTCP2_CRYPTO_TOKEN_MAGIC_RETRY) return true;
-  QuicAddress address(from);
+  QuicAddress address(from.there);
   const int code = ngtcp2_crypto_verify_retry_token(
       &arrival.original_dcid, header.token.base, header.token.len, context_->token_secret.data(),
       context_->token_secret.size(), header.version, address.get(), address.size(), &header.dcid,
@@ -142,9 +146,9 @@ bool QuicEndpoint::validate(const NetAddress& from, QuicSession::Arrival& arriva
   return true;
 }
 
-void QuicEndpoint::let_in(const NetAddress& from, const QuicSession::Arrival& arrival,
+void QuicEndpoint::let_in(const QuicRoute& from, const QuicSession::Arrival& arrival,
                           bool validated, ByteSpan datagram) {
-  auto pass = Gatekeeper::admit(context_->gate, GateSource::of(from), shard_.now());
+  auto pass = Gatekeeper::admit(context_->gate, GateSource::of(from.there), shard_.now());
   if (!pass) {
     // Whoever forges addresses must not use up what another source may have.
     if (!validated && arrivals::per_source(pass.error())) return send_retry(from, arrival.header);
@@ -154,19 +158,19 @@ void QuicEndpoint::let_in(const NetAddress& from, const QuicSession::Arrival& ar
     if (connection && accepts_ != nullptr) accepts_->on_accepted(std::move(*connection));
   };
   ConnectionPtr pointer = ConnectionPtr::adopt(
-      new QuicConnection(shared_from_this(), from, std::move(outcome),
+      new QuicConnection(shared_from_this(), from.there, std::move(outcome),
                          context_->options.gate.handshake_time_max, next_connection_));
   auto& connection = static_cast<QuicConnection&>(*pointer);
   connections_.emplace(next_connection_++, std::move(pointer));
   if (connection.begin(from, &arrival, std::move(*pass))) connection.receive(from, datagram);
 }
 
-void QuicEndpoint::send_retry(const NetAddress& to, const ngtcp2_pkt_hd& header) {
+void QuicEndpoint::send_retry(const QuicRoute& to, const ngtcp2_pkt_hd& header) {
   ngtcp2_cid id;
   std::array<std::byte, quic_id_bytes> random;
   context_->world.random().fill(random);
   ngtcp2_cid_init(&id, reinterpret_cast<const std::uint8_t*>(random.data()), random.size());
-  QuicAddress address(to);
+  QuicAddress address(to.there);
   std::array<std::uint8_t, NGTCP2_CRYPTO_MAX_RETRY_TOKENLEN> token;
   const ngtcp2_ssize token_bytes = ngtcp2_crypto_generate_retry_token(
       token.data(), context_->token_secret.data(), context_->token_secret.size(), header.version,
@@ -181,7 +185,7 @@ void QuicEndpoint::send_retry(const NetAddress& to, const ngtcp2_pkt_hd& header)
   send_stateless(to, std::span(packet).first(static_cast<std::size_t>(written)));
 }
 
-void QuicEndpoint::refuse(const NetAddress& to, const ngtcp2_pkt_hd& header, std::uint64_t code,
+void QuicEndpoint::refuse(const QuicRoute& to, const ngtcp2_pkt_hd& header, std::uint64_t code,
                           std::string_view reason) {
   std::array<std::uint8_t, arrivals::stateless_bytes_max> packet;
   const ngtcp2_ssize written = ngtcp2_crypto_write_connection_close(

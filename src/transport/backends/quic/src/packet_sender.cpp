@@ -8,8 +8,10 @@
 
 namespace velo::transport {
 
-void PacketSender::attach(DatagramSocket& socket, std::function<void()> writable) {
+void PacketSender::attach(DatagramSocket& socket, bool any_address,
+                          std::function<void()> writable) {
   socket_ = &socket;
+  any_address_ = any_address;
   writable_ = std::move(writable);
 }
 
@@ -23,12 +25,12 @@ std::uint8_t* PacketSender::slot() noexcept {
   return buffer_.get() + used_;
 }
 
-bool PacketSender::extend(std::size_t bytes, const NetAddress& to) noexcept {
+bool PacketSender::extend(std::size_t bytes, const QuicRoute& route) noexcept {
   if (runs_.empty()) return false;
   Run& run = runs_.back();
   const std::size_t length = run.end - run.begin;
-  if (run.over || run.to != to || bytes > run.packet_bytes || length + bytes > run_bytes_max ||
-      length / run.packet_bytes >= run_packets_max) {
+  if (run.over || run.route != route || bytes > run.packet_bytes ||
+      length + bytes > run_bytes_max || length / run.packet_bytes >= run_packets_max) {
     return false;
   }
   run.end += bytes;
@@ -36,8 +38,8 @@ bool PacketSender::extend(std::size_t bytes, const NetAddress& to) noexcept {
   return true;
 }
 
-void PacketSender::commit(std::size_t bytes, const NetAddress& to) {
-  if (!extend(bytes, to)) runs_.push_back({to, used_, used_ + bytes, bytes, false});
+void PacketSender::commit(std::size_t bytes, const QuicRoute& route) {
+  if (!extend(bytes, route)) runs_.push_back({route, used_, used_ + bytes, bytes, false});
   used_ += bytes;
 }
 
@@ -46,8 +48,8 @@ void PacketSender::send() noexcept {
   for (auto run = runs_.begin(); run != runs_.end(); ++run) {
     while (run->begin < run->end) {
       const auto* from = reinterpret_cast<const std::byte*>(buffer_.get() + run->begin);
-      const IoResult result = socket_->try_send_segments(
-          run->to, ByteSpan(from, run->end - run->begin), run->packet_bytes);
+      const IoResult result =
+          hand_over(run->route, ByteSpan(from, run->end - run->begin), run->packet_bytes);
       if (result.status == IoResult::Status::ok) {
         run->begin += result.bytes;
       } else if (result.status == IoResult::Status::would_block) {
@@ -69,9 +71,15 @@ void PacketSender::send() noexcept {
   used_ = 0;
 }
 
-void PacketSender::send_alone(ByteSpan packet, const NetAddress& to) noexcept {
+void PacketSender::send_alone(ByteSpan packet, const QuicRoute& route) noexcept {
   if (blocked_ || socket_ == nullptr) return;
-  static_cast<void>(socket_->try_send_segments(to, packet, packet.size()));
+  static_cast<void>(hand_over(route, packet, packet.size()));
+}
+
+IoResult PacketSender::hand_over(const QuicRoute& route, ByteSpan packets,
+                                 std::size_t packet_bytes) noexcept {
+  if (!any_address_) return socket_->try_send_segments(route.there, packets, packet_bytes);
+  return socket_->try_send_segments_from(route.here, route.there, packets, packet_bytes);
 }
 
 }  // namespace velo::transport

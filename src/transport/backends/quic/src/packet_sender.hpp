@@ -5,6 +5,8 @@
 // Threading: none of its own; the shard's thread.
 #pragma once
 
+#include "address.hpp"
+
 #include <velo/base/network.hpp>
 
 #include <cstddef>
@@ -21,18 +23,19 @@ class PacketSender {
   static constexpr std::size_t packet_bytes_max = 1500;
 
   /// `writable` is called when a socket that was full takes packets again.
-  void attach(DatagramSocket& socket, std::function<void()> writable);
+  /// `any_address`: the socket is bound to all of this host's, so each packet says from which.
+  void attach(DatagramSocket& socket, bool any_address, std::function<void()> writable);
   void detach() noexcept { socket_ = nullptr; }
 
   bool blocked() const noexcept { return blocked_; }
   /// Where to write the next packet, packet_bytes_max long; null while the socket is full.
   std::uint8_t* slot() noexcept;
   /// A packet was written to slot().
-  void commit(std::size_t bytes, const NetAddress& to);
+  void commit(std::size_t bytes, const QuicRoute& route);
   /// Hands over what was committed.
   void send() noexcept;
   /// One packet beside all others, for what has no connection; lost when the socket is full.
-  void send_alone(ByteSpan packet, const NetAddress& to) noexcept;
+  void send_alone(ByteSpan packet, const QuicRoute& route) noexcept;
 
  private:
   static constexpr std::size_t buffer_bytes = std::size_t{64} << 10;
@@ -41,16 +44,18 @@ class PacketSender {
   static constexpr std::size_t run_bytes_max = 65'000;
 
   struct Run {
-    NetAddress to;
+    QuicRoute route;
     std::size_t begin = 0;
     std::size_t end = 0;
     std::size_t packet_bytes = 0;
     bool over = false;  ///< its last packet was a shorter one
   };
 
-  bool extend(std::size_t bytes, const NetAddress& to) noexcept;
+  bool extend(std::size_t bytes, const QuicRoute& route) noexcept;
+  IoResult hand_over(const QuicRoute& route, ByteSpan packets, std::size_t packet_bytes) noexcept;
 
   DatagramSocket* socket_ = nullptr;
+  bool any_address_ = false;
   std::function<void()> writable_;
   std::unique_ptr<std::uint8_t[]> buffer_;
   std::size_t used_ = 0;

@@ -6,6 +6,7 @@
 #include "connection.hpp"
 #include "context.hpp"
 #include "endpoint.hpp"
+#include "speaking.hpp"
 
 #include <velo/base/check.hpp>
 #include <velo/transport/failed_dial.hpp>
@@ -120,7 +121,8 @@ static void begin(const std::shared_ptr<Attempt>& attempt, Sockets& sockets, Sha
 
 class QuicTransport final : public Transport {
  public:
-  explicit QuicTransport(QuicOptions options) : options_(std::move(options)) {}
+  QuicTransport(std::string protocol, QuicOptions options)
+      : protocol_(std::move(protocol)), options_(std::move(options)) {}
   QuicTransport(const QuicTransport&) = delete;
   QuicTransport& operator=(const QuicTransport&) = delete;
   ~QuicTransport() override { VELO_CHECK(context_ == nullptr || stopped_); }
@@ -132,7 +134,7 @@ class QuicTransport final : public Transport {
     if (options_.credentials == nullptr) {
       return velo::make_error(velo::Errc::invalid_argument, "QUIC needs credentials");
     }
-    auto made = std::make_shared<QuicContext>(context.world, options_, context.budget);
+    auto made = std::make_shared<QuicContext>(context.world, options_, protocol_, context.budget);
     if (auto credentials = made->tls.current(); !credentials) return credentials.error();
     interfaces_ = context.world.network().interfaces();
     auto sockets = std::make_shared<Sockets>(made);
@@ -155,6 +157,14 @@ class QuicTransport final : public Transport {
     return {};
   }
 
+  Reach assess(ByteSpan entry) const override {
+    const Result<Endpoint> best = choose_endpoint(entry, "quic", interfaces_, options_.numa_hint);
+    if (context_ == nullptr || !best) return {};
+    Reach reach = reach_of_ip(best->host, interfaces_);
+    reach.is_private = true;
+    return reach;
+  }
+
   std::unique_ptr<Dial> connect(Shard& shard, ByteSpan entry, ConnectHandler done) override {
     if (context_ == nullptr) {
       return fail_dial(shard, std::move(done), make_error(Errc::not_started));
@@ -174,13 +184,17 @@ class QuicTransport final : public Transport {
     if (sockets_ != nullptr) sockets_->stop();
   }
 
+  GateCounts gate_counts() const override {
+    return context_ != nullptr ? context_->gate->counts() : GateCounts();
+  }
+
   QuicCounts counts() const {
     QuicCounts counts;
     if (context_ == nullptr) return counts;
     const auto read = [](const std::atomic<std::uint64_t>& from) {
       return from.load(std::memory_order_relaxed);
     };
-    counts.gate = context_->gate->counts();
+    counts.gate = gate_counts();
     counts.datagrams_received = read(context_->datagrams_received);
     counts.datagrams_ignored = read(context_->datagrams_ignored);
     counts.retries_sent = read(context_->retries_sent);
@@ -208,13 +222,13 @@ class QuicTransport final : public Transport {
         outcome = endpoint.error();
         return;
       }
-      const std::vector<InterfaceEndpoint> endpoints =
-          advertised_endpoints((*endpoint)->local_endpoint(), options_.advertise, interfaces_);
-      if (endpoints.empty()) {
-        outcome = velo::make_error(velo::Errc::invalid_argument, "no address to advertise");
+      Result<Bytes> entry =
+          interface_entry((*endpoint)->local_endpoint(), options_.advertise, interfaces_);
+      if (!entry) {
+        outcome = entry.error();
         return;
       }
-      entry_ = encode_interface_endpoints(endpoints);
+      entry_ = std::move(*entry);
       (*endpoint)->listen(context.accepts);
       sockets.listen(std::move(*endpoint));
     });
@@ -222,12 +236,12 @@ class QuicTransport final : public Transport {
   }
 
   Result<NetAddress> choose(ByteSpan entry) const {
-    Result<std::vector<InterfaceEndpoint>> remote = parse_interface_endpoints(entry, "quic");
-    if (!remote) return remote.error();
-    const InterfaceEndpoint& best = select_best_endpoint(*remote, interfaces_, options_.numa_hint);
-    return to_net_address(Endpoint::tcp(best.ip, best.port));
+    Result<Endpoint> best = choose_endpoint(entry, "quic", interfaces_, options_.numa_hint);
+    if (!best) return best.error();
+    return to_net_address(*best);
   }
 
+  const std::string protocol_;
   const QuicOptions options_;
   std::vector<InterfaceAddress> interfaces_;  ///< of this host, as they were at start()
   std::shared_ptr<QuicContext> context_;
@@ -239,7 +253,11 @@ class QuicTransport final : public Transport {
 }  // namespace quic_detail
 
 std::unique_ptr<Transport> make_quic(QuicOptions options) {
-  return std::make_unique<quic_detail::QuicTransport>(std::move(options));
+  return make_quic_speaking(std::string(quic_protocol), std::move(options));
+}
+
+std::unique_ptr<Transport> make_quic_speaking(std::string protocol, QuicOptions options) {
+  return std::make_unique<quic_detail::QuicTransport>(std::move(protocol), std::move(options));
 }
 
 std::optional<QuicCounts> quic_counts(const Transport& transport) {

@@ -125,6 +125,27 @@ TEST(QuicPath, AConnectionThatTheOtherEndForgotIsReset) {
       << pair.client.closed->to_string();
 }
 
+TEST(QuicPath, WhoRepeatsAFewBytesOfADeadConnectionIsNotAnsweredAtLength) {
+  Pair pair(11);
+  Relay relay(pair);
+  ASSERT_FALSE(pair.connect(relay.front()).has_value());
+  pair.client.send("the last one", 1);
+  ASSERT_TRUE(pair.until([&] { return pair.server.frames.size() == 1; }));
+  relay.lossy = true;
+  pair.server.connection->close(make_error(Errc::closed_locally));
+  ASSERT_TRUE(pair.until([&] { return pair.server.closed.has_value(); }));
+  Stranger stranger(pair.relay_node, 7000);
+  const Endpoint server = pair.server_node.endpoint(4433);
+  const Bytes header = relay.last.slice(0, 9);
+  for (int i = 0; i < 4; ++i) (void)stranger.socket->try_send(server, header);
+  pair.simulation.run_for(milliseconds(50));
+  for (const Bytes& datagram : stranger.heard) EXPECT_LE(datagram.size(), 3 * header.size());
+  stranger.heard.clear();
+  for (int i = 0; i < 4; ++i) (void)stranger.socket->try_send(server, relay.last);
+  pair.simulation.run_for(milliseconds(50));
+  EXPECT_FALSE(stranger.heard.empty()) << "whoever sends whole packets is told that it is over";
+}
+
 TEST(QuicPath, AnUnknownVersionIsToldWhichAreKnown) {
   Pair pair(7);
   Stranger stranger(pair.relay_node, 7000);
@@ -202,6 +223,18 @@ TEST(QuicPath, AFloodOfFirstPacketsIsBoundedAndNotAmplified) {
   ASSERT_TRUE(pair.until([&] { return pair.server.frames.size() == 1; }));
   ASSERT_TRUE(pair.until([&] { return pair.server_counts().gate.connections == 1; }));
   EXPECT_EQ(pair.server_counts().gate.unauthenticated, 0U);
+}
+
+TEST(QuicPath, ADatagramOfNothingIsIgnored) {
+  Pair pair(12);
+  ASSERT_FALSE(pair.connect().has_value());
+  Stranger stranger(pair.relay_node, 7000);
+  const QuicCounts before = pair.server_counts();
+  (void)stranger.socket->try_send(pair.server_node.endpoint(4433), as_bytes(""));
+  ASSERT_TRUE(pair.until(
+      [&] { return pair.server_counts().datagrams_ignored == before.datagrams_ignored + 1; }));
+  pair.client.send("undisturbed", 1);
+  ASSERT_TRUE(pair.until([&] { return pair.server.frames.size() == 1; }));
 }
 
 TEST(QuicPath, NoiseIsIgnored) {

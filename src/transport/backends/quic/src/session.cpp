@@ -42,21 +42,22 @@ QuicSession::QuicSession(QuicConnection& owner, QuicEndpoint& endpoint, bool ser
 
 QuicSession::~QuicSession() {
   endpoint_.give_buffer_back(*this);
+  endpoint_.forget(*this, owner_);
   if (native_ != nullptr) ngtcp2_conn_del(native_);
 }
 
 std::unique_ptr<QuicSession> QuicSession::dial(QuicConnection& owner, QuicEndpoint& endpoint,
                                                std::shared_ptr<const TlsCredentials> credentials,
-                                               const NetAddress& remote) {
+                                               const QuicRoute& route) {
   std::unique_ptr<QuicSession> made(new QuicSession(owner, endpoint, false));
-  return made->begin(std::move(credentials), remote, nullptr) ? std::move(made) : nullptr;
+  return made->begin(std::move(credentials), route, nullptr) ? std::move(made) : nullptr;
 }
 
 std::unique_ptr<QuicSession> QuicSession::accept(QuicConnection& owner, QuicEndpoint& endpoint,
                                                  std::shared_ptr<const TlsCredentials> credentials,
-                                                 const NetAddress& remote, const Arrival& arrival) {
+                                                 const QuicRoute& route, const Arrival& arrival) {
   std::unique_ptr<QuicSession> made(new QuicSession(owner, endpoint, true));
-  return made->begin(std::move(credentials), remote, &arrival) ? std::move(made) : nullptr;
+  return made->begin(std::move(credentials), route, &arrival) ? std::move(made) : nullptr;
 }
 
 void QuicSession::fill_settings(ngtcp2_settings& settings) const {
@@ -99,9 +100,9 @@ ngtcp2_cid QuicSession::new_id() {
   return id;
 }
 
-bool QuicSession::begin(std::shared_ptr<const TlsCredentials> credentials, const NetAddress& remote,
+bool QuicSession::begin(std::shared_ptr<const TlsCredentials> credentials, const QuicRoute& route,
                         const Arrival* arrival) {
-  paced_ = !session_detail::on_this_host(remote);
+  paced_ = !session_detail::on_this_host(route.there);
   ngtcp2_callbacks callbacks;
   QuicCallbacks::fill(callbacks, server_);
   ngtcp2_settings settings;
@@ -109,7 +110,7 @@ bool QuicSession::begin(std::shared_ptr<const TlsCredentials> credentials, const
   const ngtcp2_cid own = new_id();
   ngtcp2_transport_params parameters;
   fill_parameters(parameters, arrival, own);
-  QuicPath path(endpoint_.local(), remote);
+  QuicPath path(route);
   const ngtcp2_path native_path = path.native();
   int code = 0;
   if (arrival != nullptr) {
@@ -128,8 +129,8 @@ bool QuicSession::begin(std::shared_ptr<const TlsCredentials> credentials, const
                                   &callbacks, &settings, &parameters, memory_.native(), this);
   }
   if (code != 0) return false;
-  tls_ = std::make_unique<TlsSession>(server_, std::move(credentials), reference_,
-                                      endpoint_.context().world.clock());
+  tls_ = std::make_unique<TlsSession>(server_, std::move(credentials), endpoint_.context().protocol,
+                                      reference_, endpoint_.context().world.clock());
   if (!tls_->valid()) return false;
   ngtcp2_conn_set_tls_native_handle(native_, tls_->native());
   const std::uint64_t keep_alive =
@@ -158,8 +159,8 @@ void QuicSession::expire() {
   if (const int code = ngtcp2_conn_handle_expiry(native_, now_); code != 0) fail(code);
 }
 
-NetAddress QuicSession::remote() const noexcept {
-  return QuicAddress::read(ngtcp2_conn_get_path(native_)->remote);
+QuicRoute QuicSession::route() const noexcept {
+  return QuicRoute::read(*ngtcp2_conn_get_path(native_));
 }
 
 std::vector<std::uint8_t> QuicSession::last_words() {

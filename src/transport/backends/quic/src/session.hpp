@@ -48,16 +48,16 @@ class QuicSession {
   /// Null when the library or TLS refuse.
   static std::unique_ptr<QuicSession> dial(QuicConnection& owner, QuicEndpoint& endpoint,
                                            std::shared_ptr<const TlsCredentials> credentials,
-                                           const NetAddress& remote);
+                                           const QuicRoute& route);
   static std::unique_ptr<QuicSession> accept(QuicConnection& owner, QuicEndpoint& endpoint,
                                              std::shared_ptr<const TlsCredentials> credentials,
-                                             const NetAddress& remote, const Arrival& arrival);
+                                             const QuicRoute& route, const Arrival& arrival);
   QuicSession(const QuicSession&) = delete;
   QuicSession& operator=(const QuicSession&) = delete;
   ~QuicSession();
 
   /// A datagram that is for this connection.
-  void receive(const NetAddress& from, ByteSpan datagram);
+  void receive(const QuicRoute& from, ByteSpan datagram);
   /// Writes what there is to write, as far as the other end, the network and the socket take it.
   void flush();
   /// get_expiry() has come.
@@ -82,7 +82,8 @@ class QuicSession {
   /// What is accepted and not in a packet, and the highest place that is.
   std::uint64_t unsent() const noexcept;
   std::uint64_t sent_position() const noexcept;
-  NetAddress remote() const noexcept;
+  /// Where the other end is now, and where it reaches this one.
+  QuicRoute route() const noexcept;
 
  private:
   friend class QuicCallbacks;
@@ -95,7 +96,7 @@ class QuicSession {
   };
 
   QuicSession(QuicConnection& owner, QuicEndpoint& endpoint, bool server);
-  bool begin(std::shared_ptr<const TlsCredentials> credentials, const NetAddress& remote,
+  bool begin(std::shared_ptr<const TlsCredentials> credentials, const QuicRoute& route,
              const Arrival* arrival);
   void fill_settings(ngtcp2_settings& settings) const;
   void fill_parameters(ngtcp2_transport_params& parameters, const Arrival* arrival,

@@ -28,10 +28,11 @@ static bool about_certificates(std::uint64_t alert) noexcept {
 static Error closed_by_peer(const ngtcp2_connection_close_error& told, bool established,
                             const std::string& remote) {
   const std::string_view reason(reinterpret_cast<const char*>(told.reason), told.reasonlen);
-  const std::string text = fmt::format("{} closed the connection: code {:#x}{}{}", remote,
-                                       told.error_code, reason.empty() ? "" : ", ", reason);
+  std::string text = fmt::format("{} closed the connection: code {:#x}{}{}", remote,
+                                 told.error_code, reason.empty() ? "" : ", ", reason);
   if (established) return make_error(Errc::connection_lost, text);
   if (told.error_code >= NGTCP2_CRYPTO_ERROR && told.error_code < NGTCP2_CRYPTO_ERROR + 0x100) {
+    text += fmt::format(", {}", alert_text(told.error_code - NGTCP2_CRYPTO_ERROR));
     const bool certificate = about_certificates(told.error_code - NGTCP2_CRYPTO_ERROR);
     return make_error(certificate ? Errc::not_authenticated : Errc::handshake_failed, text);
   }
@@ -42,7 +43,7 @@ static Error closed_by_peer(const ngtcp2_connection_close_error& told, bool esta
 
 }  // namespace session_read_detail
 
-void QuicSession::receive(const NetAddress& from, ByteSpan datagram) {
+void QuicSession::receive(const QuicRoute& from, ByteSpan datagram) {
   if (over_) return;
   now_ = quic_time(endpoint_.shard().now());
   if (server_ && !confirmed_) {
@@ -54,7 +55,8 @@ void QuicSession::receive(const NetAddress& from, ByteSpan datagram) {
                          GateRefusal::bytes);
     }
   }
-  QuicPath path(endpoint_.local(), from);
+  // A client asked at one address of the other end's, wherever of its own it is answered.
+  QuicPath path(server_ ? from : QuicRoute{endpoint_.local(), from.there});
   const ngtcp2_path native_path = path.native();
   const ngtcp2_pkt_info info{};
   const int code = ngtcp2_conn_read_pkt(native_, &native_path, &info,
@@ -183,17 +185,21 @@ void QuicSession::explain_end(int code) {
   if (tls_ != nullptr && tls_->refused()) {
     ngtcp2_connection_close_error_set_transport_error_tls_alert(&*farewell_, tls_->alert(), nullptr,
                                                                 0);
-    return owner_.fail(
-        make_error(Errc::not_authenticated, remote + ": " + tls_->refused()->to_string()),
-        GateRefusal::identity);
+    const Error& why = *tls_->refused();
+    if (why.is(Errc::handshake_failed)) {
+      return owner_.fail(make_error(Errc::handshake_failed, remote + " " + why.context()),
+                         GateRefusal::protocol);
+    }
+    return owner_.fail(make_error(Errc::not_authenticated, remote + ": " + why.to_string()),
+                       GateRefusal::identity);
   }
   if (code == NGTCP2_ERR_CRYPTO) {
     const std::uint8_t alert = ngtcp2_conn_get_tls_alert(native_);
     ngtcp2_connection_close_error_set_transport_error_tls_alert(&*farewell_, alert, nullptr, 0);
-    return owner_.fail(
-        make_error(confirmed_ ? Errc::connection_lost : Errc::handshake_failed,
-                   fmt::format("{}: TLS alert {}", remote, static_cast<unsigned>(alert))),
-        GateRefusal::protocol);
+    return owner_.fail(make_error(confirmed_ ? Errc::connection_lost : Errc::handshake_failed,
+                                  fmt::format("{}: TLS alert {}, {}", remote,
+                                              static_cast<unsigned>(alert), alert_text(alert))),
+                       GateRefusal::protocol);
   }
   ngtcp2_connection_close_error_set_transport_error_liberr(&*farewell_, code, nullptr, 0);
   owner_.fail(make_error(confirmed_ ? Errc::connection_lost : Errc::handshake_failed,

@@ -158,7 +158,7 @@ void QuicSession::finish_sentence() {
     const ngtcp2_ssize written = ngtcp2_conn_write_pkt(native_, &path.path, &info, out,
                                                        PacketSender::packet_bytes_max, now_);
     if (written <= 0) break;
-    sender.commit(static_cast<std::size_t>(written), QuicAddress::read(path.path.remote));
+    sender.commit(static_cast<std::size_t>(written), QuicRoute::read(path.path));
   }
   sender.send();
 }
@@ -181,7 +181,7 @@ void QuicSession::flush() {
       break;
     }
     if (written == 0) break;
-    sender.commit(static_cast<std::size_t>(written), QuicAddress::read(path.path.remote));
+    sender.commit(static_cast<std::size_t>(written), QuicRoute::read(path.path));
   }
   sender.send();
   if (over_) return;

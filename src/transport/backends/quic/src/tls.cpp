@@ -25,7 +25,6 @@ namespace tls_detail {
 constexpr const char* priorities =
     "NORMAL:-VERS-ALL:+VERS-TLS1.3:-CIPHER-ALL:+AES-128-GCM:+AES-256-GCM:+CHACHA20-POLY1305:"
     "-GROUP-ALL:+GROUP-X25519:+GROUP-SECP256R1:%DISABLE_TLS13_COMPAT_MODE";
-constexpr std::string_view protocol_name = "velo/1";
 
 static gnutls_datum_t datum(ByteSpan bytes) noexcept {
   // GnuTLS reads only.
@@ -136,10 +135,18 @@ Result<std::shared_ptr<const TlsCredentials>> TlsCache::current() {
   return made_;
 }
 
+std::string_view alert_text(std::uint64_t alert) noexcept {
+  const char* text = alert <= 0xff
+                         ? gnutls_alert_get_name(static_cast<gnutls_alert_description_t>(alert))
+                         : nullptr;
+  return text != nullptr ? text : "";
+}
+
 TlsSession::TlsSession(bool server, std::shared_ptr<const TlsCredentials> credentials,
-                       ngtcp2_crypto_conn_ref& reference, Clock& clock)
+                       std::string_view protocol, ngtcp2_crypto_conn_ref& reference, Clock& clock)
     : server_(server),
       credentials_(std::move(credentials)),
+      protocol_(protocol),
       reference_(reference),
       clock_(clock),
       valid_(configure()) {}
@@ -162,11 +169,25 @@ bool TlsSession::configure() {
     return false;
   }
   if (server_) gnutls_certificate_server_set_request(native_, GNUTLS_CERT_REQUIRE);
-  const gnutls_datum_t protocol = tls_detail::datum(as_bytes(tls_detail::protocol_name));
+  if (protocol_.empty()) return true;
+  const gnutls_datum_t protocol = tls_detail::datum(as_bytes(protocol_));
   return gnutls_alpn_set_protocols(native_, &protocol, 1, GNUTLS_ALPN_MANDATORY) >= 0;
 }
 
+/// GnuTLS refuses who offers others, but lets those pass who say nothing of protocols.
+bool TlsSession::agreed() const noexcept {
+  gnutls_datum_t selected{};
+  if (gnutls_alpn_get_selected_protocol(native_, &selected) < 0) return protocol_.empty();
+  return std::string_view(reinterpret_cast<const char*>(selected.data), selected.size) == protocol_;
+}
+
 int TlsSession::verify() {
+  if (!agreed()) {
+    refused_ = transport::make_error(transport::Errc::handshake_failed,
+                                     "does not speak " + std::string(protocol_));
+    alert_ = GNUTLS_A_NO_APPLICATION_PROTOCOL;
+    return GNUTLS_E_NO_APPLICATION_PROTOCOL;
+  }
   auto chain = tls_detail::shown_by_peer(native_);
   Result<crypto::PeerIdentity> judged =
       chain ? credentials_->credentials().trust->verify(

@@ -19,6 +19,7 @@
 #include <mutex>
 #include <optional>
 #include <string>
+#include <string_view>
 
 namespace velo::transport {
 
@@ -56,13 +57,16 @@ class TlsCache {
   std::uint64_t generation_ = 0;
 };
 
+/// What an alert says, in GnuTLS's words; empty for an unknown one.
+std::string_view alert_text(std::uint64_t alert) noexcept;
+
 /// One handshake, and what came of it.
 class TlsSession {
  public:
-  /// `reference` leads from here to the QUIC connection, `clock` to the time that certificates are
-  /// judged at; both outlive the session.
+  /// `protocol` is what both ends must speak; `reference` leads from here to the QUIC connection,
+  /// `clock` to the time that certificates are judged at. All of them outlive the session.
   TlsSession(bool server, std::shared_ptr<const TlsCredentials> credentials,
-             ngtcp2_crypto_conn_ref& reference, Clock& clock);
+             std::string_view protocol, ngtcp2_crypto_conn_ref& reference, Clock& clock);
   TlsSession(const TlsSession&) = delete;
   TlsSession& operator=(const TlsSession&) = delete;
   ~TlsSession();
@@ -70,21 +74,25 @@ class TlsSession {
   gnutls_session_t native() const noexcept { return native_; }
   /// False if the session could not be made.
   bool valid() const noexcept { return valid_; }
-  /// Why the peer's certificate was refused.
+  /// Why the peer was refused: its certificate, or transport::Errc::handshake_failed for one that
+  /// speaks another protocol.
   const std::optional<Error>& refused() const noexcept { return refused_; }
   /// The alert that tells the peer why.
   std::uint8_t alert() const noexcept { return alert_; }
   /// After the handshake.
   ConnectionSecurity security() const;
 
-  /// The certificate chain that the peer has shown, judged.
+  /// The certificate chain that the peer has shown, judged; and the protocol that both speak, which
+  /// a peer that names none has not agreed to.
   int verify();
 
  private:
   bool configure();
+  bool agreed() const noexcept;
 
   const bool server_;
   const std::shared_ptr<const TlsCredentials> credentials_;
+  const std::string_view protocol_;
   ngtcp2_crypto_conn_ref& reference_;
   Clock& clock_;
   gnutls_session_t native_ = nullptr;

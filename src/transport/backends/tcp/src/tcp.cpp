@@ -51,12 +51,7 @@ class TcpTransport final : public StreamTransport {
   }
 
   Result<Bytes> advertise(World& /*world*/, const Endpoint& local) override {
-    const std::vector<InterfaceEndpoint> endpoints =
-        advertised_endpoints(local, options_.advertise, interfaces_);
-    if (endpoints.empty()) {
-      return velo::make_error(velo::Errc::invalid_argument, "no address to advertise");
-    }
-    return encode_interface_endpoints(endpoints);
+    return interface_entry(local, options_.advertise, interfaces_);
   }
 
   Result<Endpoint> choose(World& /*world*/, ByteSpan entry) const override {

@@ -44,19 +44,11 @@ class TlsTransport final : public StreamTransport {
   }
 
   Result<Bytes> advertise(World& /*world*/, const Endpoint& local) override {
-    const std::vector<InterfaceEndpoint> endpoints =
-        advertised_endpoints(local, options_.advertise, interfaces_);
-    if (endpoints.empty()) {
-      return velo::make_error(velo::Errc::invalid_argument, "no address to advertise");
-    }
-    return encode_interface_endpoints(endpoints);
+    return interface_entry(local, options_.advertise, interfaces_);
   }
 
   Result<Endpoint> choose(World& /*world*/, ByteSpan entry) const override {
-    Result<std::vector<InterfaceEndpoint>> remote = parse_interface_endpoints(entry, "tls");
-    if (!remote) return remote.error();
-    const InterfaceEndpoint& best = select_best_endpoint(*remote, interfaces_, options_.numa_hint);
-    return Endpoint::tcp(best.ip, best.port);
+    return choose_endpoint(entry, "tls", interfaces_, options_.numa_hint);
   }
 
   ConnectOptions connect_options() const override {

@@ -75,6 +75,15 @@ const InterfaceEndpoint& select_best_endpoint(std::span<const InterfaceEndpoint>
                                               std::span<const InterfaceAddress> local,
                                               std::optional<std::int32_t> numa_hint);
 
+/// The entry of a listener bound to `local`; velo::Errc::invalid_argument when that is nowhere.
+Result<Bytes> interface_entry(const Endpoint& local, const InterfaceFilter& filter,
+                              std::span<const InterfaceAddress> interfaces);
+
+/// The best endpoint of an entry; errors as parse_interface_endpoints().
+Result<Endpoint> choose_endpoint(ByteSpan entry, std::string_view scheme,
+                                 std::span<const InterfaceAddress> local,
+                                 std::optional<std::int32_t> numa_hint);
+
 /// Whether two numeric addresses of one family agree in the shorter of the two prefixes.
 bool same_subnet(std::string_view a, std::uint8_t a_prefix, std::string_view b,
                  std::uint8_t b_prefix);

@@ -4,6 +4,7 @@
 // Threading: the test's thread.
 #pragma once
 
+#include "speaking.hpp"
 #include "testing/quic_testing.hpp"
 
 #include <velo/sim/simulation.hpp>
@@ -11,6 +12,7 @@
 #include <velo/transport/interfaces.hpp>
 #include <velo/transport/transport.hpp>
 
+#include <array>
 #include <chrono>
 #include <cstddef>
 #include <functional>
@@ -57,15 +59,17 @@ struct End final : ConnectionEvents {
 class Pair final : private AcceptHandler {
  public:
   explicit Pair(std::uint64_t seed, QuicOptions of_server = options(20),
-                QuicOptions of_client = options(21), const sim::SimOptions& sim_options = {})
+                QuicOptions of_client = options(21), const sim::SimOptions& sim_options = {},
+                const std::array<std::string, 2>& protocols = {std::string(quic_protocol),
+                                                               std::string(quic_protocol)})
       : simulation(seed, sim_options),
         server_node(simulation.add_node("server")),
         client_node(simulation.add_node("client")),
         relay_node(simulation.add_node("relay")) {
     of_server.bind = server_node.endpoint(4433);
     of_client.bind.reset();
-    server_transport = make_quic(std::move(of_server));
-    client_transport = make_quic(std::move(of_client));
+    server_transport = make_quic_speaking(protocols[0], std::move(of_server));
+    client_transport = make_quic_speaking(protocols[1], std::move(of_client));
     for (const std::size_t side : {0U, 1U}) {
       sim::SimNode& node = side == 0 ? server_node : client_node;
       const InstanceId self = InstanceId::random(node.random());
@@ -139,6 +143,7 @@ class Relay {
     front_ = open(5000, [this](const Endpoint& from, ByteSpan datagram) {
       client_ = from;
       if (first.empty()) first = Bytes::copy(datagram);
+      last = Bytes::copy(datagram);
       if (!lossy) (void)backs_.back()->try_send(pair_.server_node.endpoint(4433), datagram);
     });
     change_port();
@@ -156,6 +161,7 @@ class Relay {
 
   bool lossy = false;  ///< nothing passes
   Bytes first;         ///< the client's first datagram
+  Bytes last;          ///< and its latest
   std::size_t bytes_back = 0;
 
  private:
