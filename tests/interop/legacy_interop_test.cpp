@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // Our messenger against a peer of the public velo, over TCP, in both directions.
 
-#include "legacy_process.hpp"
+#include "peer_process.hpp"
 
 #include <velo/codec/describe.hpp>
 #include <velo/messenger/error.hpp>
@@ -19,7 +19,7 @@ namespace velo::legacy_interop_test {
 
 using codec::JsonValue;
 using interop::is_true;
-using interop::LegacyProcess;
+using interop::PeerProcess;
 using interop::text_of;
 using namespace std::chrono_literals;
 
@@ -67,7 +67,7 @@ class LegacyInterop : public testing::Test {
   }
 
   std::unique_ptr<runtime::RealWorld> world_;
-  LegacyProcess legacy_;
+  PeerProcess legacy_{"legacy_peer.py"};
   std::unique_ptr<Messenger> ours_;
 };
 
@@ -186,7 +186,7 @@ TEST_F(LegacyInterop, WithoutAListenerItCannotBeCalled) {
 }
 
 TEST_F(LegacyInterop, TheOlderFormOfItsAddressWillDo) {
-  LegacyProcess old({"--old-endpoint", "--reads-dialed"});
+  PeerProcess old("legacy_peer.py", {"--old-endpoint", "--reads-dialed"});
   ASSERT_TRUE(ours_->register_peer(old.peer_info()));
   auto echoed =
       ours_->unary("echo").raw_payload("p").instance(old.peer_info().instance_id).send().get();

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// legacy_peer.py as a child process, commanded by lines of JSON (see README.md). Not a transport:
-// the frames go over TCP between the two processes.
+// One of the peers in Python as a child process, commanded by lines of JSON (see README.md). Not a
+// transport: the frames go over the network between the two processes.
 // Threading: one thread.
 #pragma once
 
@@ -16,14 +16,18 @@
 
 namespace velo::interop {
 
-class LegacyProcess {
+class PeerProcess {
  public:
-  explicit LegacyProcess(const std::vector<std::string>& options = {});
+  /// `script` stands beside this file; `python` runs it.
+  explicit PeerProcess(const std::string& script, const std::vector<std::string>& options = {},
+                       const std::string& python = "python3");
   /// Ends the child and waits for it.
-  ~LegacyProcess();
-  LegacyProcess(const LegacyProcess&) = delete;
-  LegacyProcess& operator=(const LegacyProcess&) = delete;
+  ~PeerProcess();
+  PeerProcess(const PeerProcess&) = delete;
+  PeerProcess& operator=(const PeerProcess&) = delete;
 
+  /// Why it cannot be had on this machine; empty if it is there.
+  const std::string& missing() const noexcept { return missing_; }
   const PeerInfo& peer_info() const noexcept { return peer_info_; }
 
   /// Sends a command, an object without its "id", and returns at once.
@@ -44,6 +48,7 @@ class LegacyProcess {
   pid_t child_ = -1;
   std::FILE* to_ = nullptr;
   std::FILE* from_ = nullptr;
+  std::string missing_;
   PeerInfo peer_info_;
 };
 
