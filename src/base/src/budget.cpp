@@ -60,6 +60,15 @@ Charge Charge::try_take(const std::shared_ptr<MemoryBudget>& budget, std::size_t
   return {budget, bytes};
 }
 
+Charge Charge::try_take_of_all(const std::shared_ptr<MemoryBudget>& budget, std::size_t bytes,
+                               Lane lane) noexcept {
+  if (!budget->try_take(bytes, lane)) {
+    budget->count_refused();
+    return {};
+  }
+  return {budget, bytes};
+}
+
 Charge Charge::take(const std::shared_ptr<MemoryBudget>& budget, std::size_t bytes) noexcept {
   budget->take(bytes);
   return {budget, bytes};

@@ -136,6 +136,16 @@ std::shared_ptr<Subsystem> subsystem_of(const Messenger& messenger, std::string_
   return messenger.engine().subsystems().find(name);
 }
 
+std::shared_ptr<Messenger> share(Messenger& messenger) {
+  auto impl = messenger.engine().shared_from_this();
+  Messenger* const facade = &impl->facade();
+  return {std::move(impl), facade};
+}
+
+const std::shared_ptr<MemoryBudget>& budget_of(Messenger& messenger) noexcept {
+  return messenger.engine().memory();
+}
+
 Send<void> system_fire(Messenger& messenger, std::string_view handler) {
   return Send<void>(messenger.engine(), Pattern::fire, false, handler).system();
 }

@@ -133,6 +133,61 @@ static Result<SecretFile> read_file(const std::string& path, std::size_t bytes_m
   return SecretFile{std::move(contents), owner_only};
 }
 
+class PieceReader final : public FileReader {
+ public:
+  PieceReader(Descriptor file, std::string path, std::uint64_t size) noexcept
+      : file_(std::move(file)), path_(std::move(path)), size_(size) {}
+  std::uint64_t size() const noexcept override { return size_; }
+  Result<void> read_at(std::uint64_t offset, std::span<std::byte> out) override {
+    while (!out.empty()) {
+      const ssize_t count =
+          ::pread(file_.get(), out.data(), out.size(), static_cast<off_t>(offset));
+      if (count < 0 && errno == EINTR) continue;
+      if (count < 0) return system_error("read " + path_, errno);
+      if (count == 0) return make_error(Errc::io, path_ + " has become shorter");
+      offset += static_cast<std::uint64_t>(count);
+      out = out.subspan(static_cast<std::size_t>(count));
+    }
+    return {};
+  }
+
+ private:
+  Descriptor file_;
+  std::string path_;
+  std::uint64_t size_;
+};
+
+class PieceWriter final : public FileWriter {
+ public:
+  PieceWriter(Descriptor file, std::string aside, std::string path) noexcept
+      : file_(std::move(file)), aside_(std::move(aside)), path_(std::move(path)) {}
+  ~PieceWriter() override {
+    if (!aside_.empty()) ::unlink(aside_.c_str());
+  }
+  Result<void> write_at(std::uint64_t offset, ByteSpan contents) override {
+    while (!contents.empty()) {
+      const ssize_t count =
+          ::pwrite(file_.get(), contents.data(), contents.size(), static_cast<off_t>(offset));
+      if (count < 0 && errno == EINTR) continue;
+      if (count < 0) return system_error("write " + path_, errno);
+      offset += static_cast<std::uint64_t>(count);
+      contents = contents.subspan(static_cast<std::size_t>(count));
+    }
+    return {};
+  }
+  Result<void> commit() override {
+    if (::fsync(file_.get()) != 0) return system_error("fsync " + path_, errno);
+    if (::rename(aside_.c_str(), path_.c_str()) != 0) return system_error("rename " + path_, errno);
+    aside_.clear();
+    return sync_folder(folder_of(path_));
+  }
+
+ private:
+  Descriptor file_;
+  std::string aside_;  ///< empty once it is in its place
+  std::string path_;
+};
+
 class FlockLock final : public FileLock {
  public:
   explicit FlockLock(Descriptor file) noexcept : file_(std::move(file)) {}
@@ -179,6 +234,25 @@ Result<void> DiskFiles::append(const std::string& path, ByteSpan contents) {
   auto file = disk_files_detail::open_file(path, O_WRONLY | O_CREAT | O_APPEND | O_NONBLOCK);
   if (!file.has_value()) return file.error();
   return disk_files_detail::write_all(*file, path, contents);
+}
+
+Result<std::unique_ptr<FileReader>> DiskFiles::open(const std::string& path) {
+  auto file = disk_files_detail::open_file(path, O_RDONLY | O_NONBLOCK);
+  if (!file.has_value()) return file.error();
+  struct stat status{};
+  if (::fstat(file->get(), &status) != 0) return system_error("fstat " + path, errno);
+  if (!S_ISREG(status.st_mode)) {
+    return make_error(Errc::invalid_argument, path + " is not a regular file");
+  }
+  return std::make_unique<disk_files_detail::PieceReader>(
+      std::move(*file), path, static_cast<std::uint64_t>(status.st_size));
+}
+
+Result<std::unique_ptr<FileWriter>> DiskFiles::replace(const std::string& path) {
+  std::string aside = disk_files_detail::path_aside(disk_files_detail::folder_of(path));
+  auto file = disk_files_detail::write_and_sync(aside, {});
+  if (!file.has_value()) return file.error();
+  return std::make_unique<disk_files_detail::PieceWriter>(std::move(*file), std::move(aside), path);
 }
 
 Result<void> DiskFiles::remove(const std::string& path) {

@@ -11,6 +11,7 @@
 
 #include <array>
 #include <csignal>
+#include <filesystem>
 #include <string>
 #include <thread>
 
@@ -173,6 +174,38 @@ TEST(DiskFiles, RemovesAFileAndDoesNotMindThatThereIsNone) {
   EXPECT_TRUE(files.remove(folder.file("f")).has_value());
   EXPECT_TRUE(files.remove(folder.file("f")).has_value());
   EXPECT_TRUE(files.list(folder.path())->empty());
+}
+
+TEST(DiskFiles, ReadsAndReplacesALargeFileInPieces) {
+  DiskFiles files;
+  const TemporaryFolder folder;
+  const std::string path = folder.file("large");
+  auto writer = files.replace(path);
+  ASSERT_TRUE(writer.has_value()) << writer.error().to_string();
+  ASSERT_TRUE((*writer)->write_at(4, as_bytes("tail")).has_value());
+  ASSERT_TRUE((*writer)->write_at(0, as_bytes("head")).has_value());
+  EXPECT_TRUE(files.open(path).error().is(Errc::not_found)) << "before it is committed";
+  ASSERT_TRUE((*writer)->commit().has_value());
+  writer->reset();
+  auto reader = files.open(path);
+  ASSERT_TRUE(reader.has_value());
+  EXPECT_EQ((*reader)->size(), 8U);
+  std::array<std::byte, 4> piece{};
+  ASSERT_TRUE((*reader)->read_at(2, piece).has_value());
+  EXPECT_EQ(as_text(piece), "adta");
+  EXPECT_TRUE((*reader)->read_at(6, piece).error().is(Errc::io)) << "beyond its end";
+}
+
+TEST(DiskFiles, AReplacementThatIsNotCommittedLeavesNothing) {
+  DiskFiles files;
+  const TemporaryFolder folder;
+  {
+    auto writer = files.replace(folder.file("never"));
+    ASSERT_TRUE(writer.has_value());
+    ASSERT_TRUE((*writer)->write_at(0, as_bytes("some")).has_value());
+  }
+  EXPECT_TRUE(files.list(folder.path())->empty());
+  EXPECT_TRUE(std::filesystem::is_empty(folder.path()));
 }
 
 TEST(DiskFiles, LocksOutASecondTakerUntilTheFirstLetsGo) {

@@ -69,6 +69,45 @@ static void empty_sectors(Disk::File& file, std::size_t flushed, SimRandom& rand
   }
 }
 
+/// Reads the file as it is at the time, as if it were open: one that was removed is at its end.
+class PieceReader final : public FileReader {
+ public:
+  PieceReader(Files& files, std::string path, std::uint64_t size) noexcept
+      : files_(files), path_(std::move(path)), size_(size) {}
+  std::uint64_t size() const noexcept override { return size_; }
+  Result<void> read_at(std::uint64_t offset, std::span<std::byte> out) override {
+    const Result<Bytes> contents = files_.read(path_, SIZE_MAX);
+    if (!contents) return contents.error();
+    if (offset > contents->size() || out.size() > contents->size() - offset) {
+      return make_error(Errc::io, path_ + ": has become shorter");
+    }
+    std::copy_n(contents->begin() + offset, out.size(), out.begin());
+    return {};
+  }
+
+ private:
+  Files& files_;
+  std::string path_;
+  std::uint64_t size_;
+};
+
+class PieceWriter final : public FileWriter {
+ public:
+  PieceWriter(Files& files, std::string path) noexcept : files_(files), path_(std::move(path)) {}
+  Result<void> write_at(std::uint64_t offset, ByteSpan contents) override {
+    if (contents_.size() < offset + contents.size()) contents_.resize(offset + contents.size());
+    std::copy(contents.begin(), contents.end(),
+              contents_.begin() + static_cast<std::ptrdiff_t>(offset));
+    return {};
+  }
+  Result<void> commit() override { return files_.write_atomic(path_, contents_); }
+
+ private:
+  Files& files_;
+  std::string path_;
+  std::vector<std::byte> contents_;
+};
+
 static Error missing(const std::string& path) {
   return make_error(Errc::not_found, path + ": no such file or directory");
 }
@@ -170,6 +209,18 @@ Result<void> FilesImpl::append(const std::string& path, ByteSpan contents) {
   file.modified_unix_nanoseconds = node_.clock().wall_now().unix_nanoseconds;
   changed(contents.size());
   return {};
+}
+
+Result<std::unique_ptr<FileReader>> FilesImpl::open(const std::string& path) {
+  const Result<Bytes> contents = read(path, SIZE_MAX);
+  if (!contents) return contents.error();
+  return std::make_unique<disk_detail::PieceReader>(*this, path, contents->size());
+}
+
+Result<std::unique_ptr<FileWriter>> FilesImpl::replace(const std::string& path) {
+  const Result<std::string> absolute = resolve_for_writing(path);
+  if (!absolute) return absolute.error();
+  return std::make_unique<disk_detail::PieceWriter>(*this, *absolute);
 }
 
 Result<void> FilesImpl::remove(const std::string& path) {

@@ -62,6 +62,8 @@ class FilesImpl final : public Files {
   Result<SecretFile> read_secret(const std::string& path, std::size_t bytes_max) override;
   Result<void> write_atomic(const std::string& path, ByteSpan contents) override;
   Result<void> append(const std::string& path, ByteSpan contents) override;
+  Result<std::unique_ptr<FileReader>> open(const std::string& path) override;
+  Result<std::unique_ptr<FileWriter>> replace(const std::string& path) override;
   Result<void> remove(const std::string& path) override;
   Result<void> create_directories(const std::string& path) override;
   Result<std::vector<FileInfo>> list(const std::string& path) override;

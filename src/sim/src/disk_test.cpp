@@ -83,6 +83,24 @@ TEST(SimFiles, SurviveARestartUnlessTheDiskIsWiped) {
   EXPECT_TRUE(third.files().read("/f", 10).error().is(Errc::not_found));
 }
 
+TEST(SimFiles, AreReadAndReplacedInPieces) {
+  Simulation sim(1);
+  SimNode& a = sim.add_node("a");
+  auto writer = a.files().replace("/large");
+  ASSERT_TRUE(writer.has_value());
+  ASSERT_TRUE((*writer)->write_at(4, as_bytes("tail")).has_value());
+  ASSERT_TRUE((*writer)->write_at(0, as_bytes("head")).has_value());
+  EXPECT_TRUE(a.files().open("/large").error().is(Errc::not_found));
+  ASSERT_TRUE((*writer)->commit().has_value());
+  auto reader = a.files().open("/large");
+  ASSERT_TRUE(reader.has_value());
+  EXPECT_EQ((*reader)->size(), 8U);
+  std::vector<std::byte> piece(4);
+  ASSERT_TRUE((*reader)->read_at(2, piece).has_value());
+  EXPECT_EQ(as_text(piece), "adta");
+  EXPECT_TRUE((*reader)->read_at(6, piece).error().is(Errc::io));
+}
+
 TEST(SimFiles, ACrashTearsRecentAppendsAndNothingElse) {
   std::set<std::size_t> sizes;
   for (std::uint64_t seed = 1; seed <= 40; ++seed) {

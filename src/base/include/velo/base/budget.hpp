@@ -92,6 +92,9 @@ class Charge {
   /// share.
   static Charge try_take(const std::shared_ptr<MemoryBudget>& budget, std::size_t bytes,
                          Lane lane) noexcept;
+  /// The same for what the application itself lays in: as much of the budget as is free.
+  static Charge try_take_of_all(const std::shared_ptr<MemoryBudget>& budget, std::size_t bytes,
+                                Lane lane) noexcept;
   /// What is held already; may go over the limit.
   static Charge take(const std::shared_ptr<MemoryBudget>& budget, std::size_t bytes) noexcept;
 

@@ -5,6 +5,7 @@
 // Threading: attach() and system_send() from any thread; callbacks as said at each.
 #pragma once
 
+#include <velo/base/budget.hpp>
 #include <velo/base/error.hpp>
 #include <velo/base/ids.hpp>
 #include <velo/messenger/call.hpp>
@@ -65,6 +66,12 @@ Result<void> attach(Messenger& messenger, std::shared_ptr<Subsystem> subsystem,
 
 /// The subsystem of that name, null when there is none.
 std::shared_ptr<Subsystem> subsystem_of(const Messenger& messenger, std::string_view name);
+
+/// The messenger for as long as the pointer is kept, as its subsystems use it beyond its end: sends
+/// end with velo::Errc::shutting_down then. A subsystem keeps it weakly.
+std::shared_ptr<Messenger> share(Messenger& messenger);
+/// What queued bytes are charged to.
+const std::shared_ptr<MemoryBudget>& budget_of(Messenger& messenger) noexcept;
 
 /// A send of velo's own: reserved names are allowed, it is not in the books, and no drain waits for
 /// it. Otherwise as Messenger::am_send() (R void), am_sync() (void) and unary() (Bytes).
