@@ -1,14 +1,17 @@
 // SPDX-License-Identifier: Apache-2.0
-// xoshiro256** (Blackman and Vigna), seeded per thread with SplitMix64.
+// xoshiro256** (Blackman and Vigna), seeded per thread with SplitMix64; and getrandom().
 
 #include "random.hpp"
 
 #include "clock.hpp"
 
+#include <velo/base/check.hpp>
+
 #include <sys/random.h>
 
 #include <array>
 #include <bit>
+#include <cerrno>
 
 namespace velo::runtime {
 namespace random_detail {
@@ -68,6 +71,17 @@ std::uint64_t SeededRandom::next() noexcept {
   s[2] ^= t;
   s[3] = std::rotl(s[3], 45);
   return result;
+}
+
+std::uint64_t SystemRandom::next() noexcept {
+  std::uint64_t drawn = 0;
+  ssize_t got = 0;
+  do {
+    got = ::getrandom(&drawn, sizeof drawn, 0);
+  } while (got < 0 && errno == EINTR);
+  // Anything else in its place could be guessed.
+  VELO_CHECK(got == static_cast<ssize_t>(sizeof drawn));
+  return drawn;
 }
 
 }  // namespace velo::runtime

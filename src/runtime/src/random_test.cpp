@@ -29,6 +29,16 @@ TEST(SeededRandom, RepeatsItselfForTheSameSeedOnOneThread) {
   EXPECT_NE(draw(c, 100), first);
 }
 
+TEST(SystemRandom, OwesNothingToASeed) {
+  SystemRandom a;
+  SystemRandom b;
+  std::set<std::uint64_t> seen;
+  for (SystemRandom* each : {&a, &b}) {
+    for (const std::uint64_t value : draw(*each, 1000)) seen.insert(value);
+  }
+  EXPECT_EQ(seen.size(), 2000U) << "each draw is new";
+}
+
 TEST(SeededRandom, DiffersBetweenThreadsAndBetweenUnseededSources) {
   SeededRandom a(42);
   std::set<std::uint64_t> seen;

@@ -35,6 +35,7 @@ struct RealWorld::Parts {
 
   SystemClock clock;
   SeededRandom random;
+  SystemRandom secret_random;
   KernelNetwork network;
   DiskFiles files;
   const bool external_first_shard;
@@ -105,6 +106,7 @@ int RealWorld::poll_descriptor() const noexcept {
 
 Clock& RealWorld::clock() noexcept { return parts_->clock; }
 Random& RealWorld::random() noexcept { return parts_->random; }
+Random& RealWorld::secret_random() noexcept { return parts_->secret_random; }
 Network& RealWorld::network() noexcept { return parts_->network; }
 Files& RealWorld::files() noexcept { return parts_->files; }
 std::size_t RealWorld::shard_count() const noexcept { return parts_->shards.size(); }

@@ -84,6 +84,7 @@ class NodeImpl final : public SimNode {
 
   Clock& clock() noexcept override { return clock_; }
   Random& random() noexcept override { return random_; }
+  Random& secret_random() noexcept override { return random_; }
   Network& network() noexcept override { return network_; }
   Files& files() noexcept override { return files_; }
   std::size_t shard_count() const noexcept override { return shards_.size(); }

@@ -128,6 +128,7 @@ class CutWorld final : public World {
 
   Clock& clock() noexcept override { return world_.clock(); }
   Random& random() noexcept override { return world_.random(); }
+  Random& secret_random() noexcept override { return world_.secret_random(); }
   Network& network() noexcept override { return network_; }
   Files& files() noexcept override { return files_; }
   std::size_t shard_count() const noexcept override { return world_.shard_count(); }

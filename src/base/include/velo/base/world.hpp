@@ -94,6 +94,9 @@ class World {
 
   virtual Clock& clock() noexcept = 0;
   virtual Random& random() noexcept = 0;
+  /// For what nobody may guess: names that are secrets, tokens, nonces. The operating system's
+  /// generator, and slower than random(); in simulation from the seed, as everything is.
+  virtual Random& secret_random() noexcept = 0;
   virtual Network& network() noexcept = 0;
   virtual Files& files() noexcept = 0;
   virtual std::size_t shard_count() const noexcept = 0;

@@ -63,6 +63,7 @@ class RealWorld final : public World {
 
   Clock& clock() noexcept override;
   Random& random() noexcept override;
+  Random& secret_random() noexcept override;
   Network& network() noexcept override;
   Files& files() noexcept override;
   std::size_t shard_count() const noexcept override;
