@@ -2,6 +2,7 @@
 // The messenger's books, its own and those of others, and `_books`, which tells them.
 
 #include "impl.hpp"
+#include "path_engine.hpp"
 #include "waiting_send.hpp"
 
 #include <algorithm>
@@ -30,6 +31,7 @@ Books Impl::books() const {
       ++of_pattern<PatternBooks>(books, waiting->spec.pattern).in_flight;
     }
   }
+  if (paths_ != nullptr) books.paths = paths_->books();
   books.received.running = running_requests_.load(std::memory_order_relaxed);
   return books;
 }

@@ -46,6 +46,7 @@ BooksMetrics::BooksMetrics(const InstanceId& node, std::function<Books()> read)
   add_sends();
   add_rejections();
   add_requests();
+  add_paths();
 }
 
 Result<void> BooksMetrics::add_to(metrics::Registry& registry) {
@@ -121,6 +122,32 @@ void BooksMetrics::add_requests() {
   }
   add(metrics::Kind::counter, "velo_malformed_frames_total", "Frames received that are no message.",
       {}, [](const Books& books) { return books.received.malformed; });
+}
+
+void BooksMetrics::add_paths() {
+  struct Counter {
+    const char* name;
+    const char* help;
+    std::uint64_t PathBooks::* pick;
+  };
+  constexpr Counter counters[] = {
+      {"velo_path_probes_total", "Connections that were made to look at a better path.",
+       &PathBooks::probes},
+      {"velo_path_upgrades_total", "Moves from one live connection to another.",
+       &PathBooks::upgrades},
+      {"velo_path_failovers_total", "Connections that died and were replaced.",
+       &PathBooks::failovers},
+      {"velo_path_resumed_total", "Sends of dead connections that were sent again by another.",
+       &PathBooks::resumed},
+      {"velo_path_deduplicated_total", "Sends of dead connections that had arrived.",
+       &PathBooks::deduplicated},
+      {"velo_path_lost_total", "Sends of dead connections of which nobody can say what became.",
+       &PathBooks::lost},
+  };
+  for (const Counter& each : counters) {
+    add(metrics::Kind::counter, each.name, each.help, {},
+        [pick = each.pick](const Books& books) { return books.paths.*pick; });
+  }
 }
 
 /// A scrape reads each series once; the first it reads again begins the next one. So the books are

@@ -36,6 +36,7 @@ class BooksMetrics {
   void add_sends();
   void add_rejections();
   void add_requests();
+  void add_paths();
   std::int64_t value(std::size_t series);
 
   struct Series {

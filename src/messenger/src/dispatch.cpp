@@ -38,6 +38,13 @@ static Ended error_of(std::uint8_t outcome, ByteSpan headers, ByteSpan payload, 
   return {make_error(code, std::move(context)), code == Errc::too_large};
 }
 
+/// What cannot be remembered where that was agreed on must not run.
+static bool is_noted(Link& link, const protocol::RequestHeader& request) {
+  if (link.received == nullptr) return true;
+  const std::uint32_t lane = link.keeps_order() ? 0 : lane_of(request.name);
+  return link.received->note(request.id, lane);
+}
+
 }  // namespace dispatch_detail
 
 void Impl::on_accepted(transport::ConnectionPtr connection) {
@@ -139,7 +146,10 @@ void Impl::on_request(Link& link, const transport::InFrame& frame) {
       (void)link.connection().send(rejected);
       return;
     }
-    if (link.received != nullptr) link.received->note(header->id);
+    if (!dispatch_detail::is_noted(link, *header)) [[unlikely]] {
+      calls_->ledger().request_ended(link.account, ReceivedEnd::rejected);
+      return reply_error(link, *header, no_room(*memory_, 0, "what is known of the connection"));
+    }
   }
   if (frame.payload_dropped()) [[unlikely]] {
     if (!system) calls_->ledger().request_ended(link.account, ReceivedEnd::rejected);

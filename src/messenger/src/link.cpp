@@ -164,16 +164,41 @@ bool Link::leave(InboundCall& call) noexcept {
   return true;
 }
 
-void Link::cancel_inbound(const MessageId& id) noexcept {
+bool Link::cancel_inbound(const MessageId& id) noexcept {
   InboundCall* call = nullptr;
   {
     const std::lock_guard lock(mutex_);
     const auto found = running_.find(id);
-    if (found == running_.end() || !found->second->try_retain()) return;
+    if (found == running_.end()) return false;
+    if (!found->second->try_retain()) return true;
     call = found->second;
   }
   call->abandon();
   call->release();
+  return true;
+}
+
+void Link::abandon(std::vector<InboundCall*> calls) noexcept {
+  // The order of an unordered map must not reach the outside.
+  std::sort(calls.begin(), calls.end(), [](const InboundCall* a, const InboundCall* b) {
+    return a->request().id < b->request().id;
+  });
+  for (InboundCall* call : calls) {
+    call->abandon();
+    call->release();
+  }
+}
+
+void Link::stop_inbound_but(const std::unordered_set<std::uint64_t>& awaited) noexcept {
+  std::vector<InboundCall*> calls;
+  {
+    const std::lock_guard lock(mutex_);
+    for (const auto& [id, call] : running_) {
+      if (call->request().response_type == protocol::ResponseType::fire) continue;
+      if (!awaited.contains(id.local()) && call->try_retain()) calls.push_back(call);
+    }
+  }
+  abandon(std::move(calls));
 }
 
 TimePoint Link::expire_inbound(TimePoint now) {
@@ -190,10 +215,7 @@ TimePoint Link::expire_inbound(TimePoint now) {
       }
     }
   }
-  for (InboundCall* call : expired) {
-    call->abandon();
-    call->release();
-  }
+  abandon(std::move(expired));
   return next;
 }
 
@@ -205,14 +227,7 @@ void Link::stop_all_inbound() noexcept {
       if (call->try_retain()) calls.push_back(call);
     }
   }
-  // The order of an unordered map must not reach the outside.
-  std::sort(calls.begin(), calls.end(), [](const InboundCall* a, const InboundCall* b) {
-    return a->request().id < b->request().id;
-  });
-  for (InboundCall* call : calls) {
-    call->abandon();
-    call->release();
-  }
+  abandon(std::move(calls));
 }
 
 }  // namespace velo::messenger

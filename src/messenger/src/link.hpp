@@ -23,6 +23,7 @@
 #include <string>
 #include <string_view>
 #include <unordered_map>
+#include <unordered_set>
 #include <vector>
 
 namespace velo::messenger {
@@ -125,10 +126,12 @@ class Link final : public transport::ConnectionEvents, public std::enable_shared
   std::atomic<std::uint32_t> senders{0};
   std::unique_ptr<SentLog> sent_log;     ///< dialled, and resuming was agreed on
   std::unique_ptr<ReceiveLog> received;  ///< accepted, and so
-  Bytes token;                           ///< the connection's name, known to both ends only
-  std::optional<Error> death;            ///< it is closed; on the shard
-  bool mourned = false;                  ///< and what follows from that was done
-  bool told_of = false;                  ///< subsystems know that the peer is up; on the shard
+  /// Whose calls this one carries on; under the lock of PathEngine.
+  std::vector<std::weak_ptr<Link>> carries;
+  Bytes token;                 ///< the connection's name, known to both ends only
+  std::optional<Error> death;  ///< it is closed; on the shard
+  bool mourned = false;        ///< and what follows from that was done
+  bool told_of = false;        ///< subsystems know that the peer is up; on the shard
   /// Lanes that requests have used here.
   std::vector<std::uint32_t> lanes() const;
 
@@ -148,7 +151,10 @@ class Link final : public transport::ConnectionEvents, public std::enable_shared
   void let_go(std::size_t bytes) noexcept;
   /// The request ended; false if it was not (any longer) in the table.
   bool leave(InboundCall& call) noexcept;
-  void cancel_inbound(const MessageId& id) noexcept;
+  /// False: it does not run here.
+  bool cancel_inbound(const MessageId& id) noexcept;
+  /// Ends calls that are not among these: their requester no longer waits. Fire-and-forget runs on.
+  void stop_inbound_but(const std::unordered_set<std::uint64_t>& awaited) noexcept;
   /// Stops requests whose deadline is at or before `now`; returns the earliest later one.
   TimePoint expire_inbound(TimePoint now);
   void stop_all_inbound() noexcept;
@@ -160,6 +166,7 @@ class Link final : public transport::ConnectionEvents, public std::enable_shared
   };
 
   void drain_written() noexcept;
+  static void abandon(std::vector<InboundCall*> calls) noexcept;
   /// What the request takes of the window that the other end agreed to; 0: nothing.
   std::uint64_t charge_of(const InboundCall& call) const noexcept;
 

@@ -98,6 +98,25 @@ void PathEngine::dial_failed(Peer& peer, const transport::Transport& transport,
   note_failure(peer, transport, error.context(), false);
 }
 
+void PathEngine::forgive(Peer& peer) {
+  if (peer.paths == nullptr) return;
+  for (PathRecord& record : peer.paths->records) {
+    record.backoff.reset();
+    record.again_at = TimePoint();
+  }
+}
+
+PathBooks PathEngine::books() const noexcept {
+  PathBooks books;
+  books.probes = counts_.probes.load(std::memory_order_relaxed);
+  books.upgrades = counts_.upgrades.load(std::memory_order_relaxed);
+  books.failovers = counts_.failovers.load(std::memory_order_relaxed);
+  books.resumed = counts_.resumed.load(std::memory_order_relaxed);
+  books.deduplicated = counts_.deduplicated.load(std::memory_order_relaxed);
+  books.lost = counts_.lost.load(std::memory_order_relaxed);
+  return books;
+}
+
 PathReport PathEngine::report(Peer& peer) {
   PathReport report;
   report.from = impl_.self().instance_id.to_string();

@@ -52,8 +52,11 @@ class PathEngine {
   /// Why there is none to dial. Under the peer's mutex.
   std::string why_none(Peer& peer);
   void dial_failed(Peer& peer, const transport::Transport& transport, const Error& error);
+  /// Failures count no longer, and every transport may be tried at once. Under the peer's mutex.
+  void forgive(Peer& peer);
   /// Any thread.
   PathReport report(Peer& peer);
+  PathBooks books() const noexcept;
   Result<void> prefer(const PeerPtr& peer, std::string key);
 
   // --- path_probe.cpp
@@ -79,10 +82,12 @@ class PathEngine {
   // --- path_resume.cpp
   /// Of a link that resumes: before a request is sent, and after it was. Any thread.
   void keep(Link& link, MessageId id, const Outgoing& outgoing);
-  void kept_was_sent(Link& link, MessageId id);
+  void kept_was_sent(Link& link, MessageId id, Pattern pattern);
   /// The peer answered our greeting on `link`: what a dead connection left goes first, then what
   /// waits.
   void greeted(const PeerPtr& peer, const LinkPtr& link);
+  /// The same, once the connection has its name.
+  void take_up(const PeerPtr& peer, const LinkPtr& link);
   /// Sends again what nobody waits for any longer. False: the link is closed.
   bool send_ended(Link& link, const PendingSend& send);
   /// There is no other path. Any thread.
@@ -97,6 +102,8 @@ class PathEngine {
   /// Nothing is resumed any longer. Any thread.
   void stop_serving();
   void cancel_timers(Shard& shard) noexcept;
+  /// `_cancel` of a call that `link` did not bring: of one that it carries on.
+  void cancel_carried(Link& link, MessageId id) noexcept;
   /// A request of `_path`.
   void serve(Link& link, const protocol::RequestHeader& header, ByteSpan payload);
 
@@ -142,6 +149,7 @@ class PathEngine {
   void confirm(Link& link);
   void collect(Peer& peer, Link& link);
   std::unordered_set<std::uint64_t> unresolved_ids(Peer& peer);
+  /// Nobody can say what became of it.
   void end_as_lost(const PendingSend& send, const std::string& why);
   void prepare(Link& link);
   void resume(const PeerPtr& peer, const LinkPtr& link,
@@ -150,6 +158,19 @@ class PathEngine {
   void resolve(Peer& peer, Link& link, const PeerPaths::Unresolved& asked,
                const Result<PathAnswer>& answer, std::deque<PendingSend>& again);
   void resend(const PeerPtr& peer, const LinkPtr& link, std::deque<PendingSend> again);
+
+  /// Of all peers; see PathBooks.
+  struct Counts {
+    std::atomic<std::uint64_t> probes{0};
+    std::atomic<std::uint64_t> upgrades{0};
+    std::atomic<std::uint64_t> failovers{0};
+    std::atomic<std::uint64_t> resumed{0};
+    std::atomic<std::uint64_t> deduplicated{0};
+    std::atomic<std::uint64_t> lost{0};
+  };
+  static void count(std::atomic<std::uint64_t>& counter, std::uint64_t more = 1) noexcept {
+    counter.fetch_add(more, std::memory_order_relaxed);
+  }
 
   struct After;
   /// On the link's shard, unless the messenger stops before.
@@ -160,9 +181,14 @@ class PathEngine {
     LinkPtr by;
     MessageId request;
     Bytes ids;
+    Bytes lanes;
     std::uint64_t epoch = 0;
-    Waiting(LinkPtr link, MessageId id, Bytes which, std::uint64_t number)
-        : by(std::move(link)), request(id), ids(std::move(which)), epoch(number) {}
+    Waiting(LinkPtr link, MessageId id, const PathMessage& message)
+        : by(std::move(link)),
+          request(id),
+          ids(message.ids),
+          lanes(message.lanes),
+          epoch(message.epoch) {}
   };
   struct Named {
     std::weak_ptr<Link> open;
@@ -182,6 +208,7 @@ class PathEngine {
 
   Impl& impl_;
   const PathPolicy policy_;
+  Counts counts_;
   std::mutex service_mutex_;
   std::unordered_map<std::string, Named> named_;  ///< connections of others, by token
   std::deque<std::string> dead_;                  ///< those that are closed, oldest first

@@ -29,6 +29,9 @@ Result<PathMessage> decode_path_message(ByteSpan bytes) {
     return make_error(Errc::malformed, "_path: a token has 16 bytes");
   }
   if (message->ids.size() % 16 != 0) return make_error(Errc::malformed, "_path: ids of 16 bytes");
+  if (!message->lanes.empty() && message->lanes.size() != message->ids.size() / 16) {
+    return make_error(Errc::malformed, "_path: a lane for each id");
+  }
   return message;
 }
 

@@ -27,10 +27,12 @@ struct PathMessage {
   Bytes token;              ///< path_token_bytes, drawn at random by who dialled
   std::uint64_t epoch = 0;  ///< the sender's count of changes
   Bytes ids;                ///< with "resume": of 16 bytes each, as in headers
+  /// With "resume": a byte an id, the lane that it was sent in; empty where that kept all in order.
+  Bytes lanes;
 
   friend bool operator==(const PathMessage&, const PathMessage&) = default;
 };
-VELO_DESCRIBE(PathMessage, op, token, epoch, ids);
+VELO_DESCRIBE_DEFAULTS(PathMessage, op, token, epoch, ids, lanes);
 
 struct PathAnswer {
   std::uint64_t epoch = 0;  ///< as in the request

@@ -64,7 +64,10 @@ void PathEngine::became_ready(const PeerPtr& peer, const LinkPtr& link) {
     const std::lock_guard lock(peer->mutex);
     PeerPaths& paths = of(*peer);
     ++paths.epoch;
-    if (std::exchange(paths.lost, false)) ++paths.failovers;
+    if (std::exchange(paths.lost, false)) {
+      ++paths.failovers;
+      count(counts_.failovers);
+    }
   }
   if (link->agreement.path) evaluate(peer);
 }
@@ -109,6 +112,7 @@ void PathEngine::probe(const PeerPtr& peer, transport::Transport& transport) {
     entry = found->second;
     ++paths.probes;
   }
+  count(counts_.probes);
   paths.stage = PeerPaths::Stage::dialing;
   paths.probed = &transport;
   const std::uint64_t number = ++paths.probe;
@@ -243,10 +247,8 @@ void PathEngine::ask(const PeerPtr& peer, const LinkPtr& link, PathMessage messa
 void PathEngine::open(const PeerPtr& peer, const LinkPtr& link,
                       std::move_only_function<void(Duration)> then) {
   std::vector<std::byte> token(path_token_bytes);
-  for (std::size_t half = 0; half < 2; ++half) {
-    const std::uint64_t drawn = impl_.world_.random().next();
-    std::memcpy(token.data() + 8 * half, &drawn, 8);
-  }
+  // Who knows the name of a connection could ask for its calls.
+  impl_.world_.secret_random().fill(token);
   link->token = Bytes::copy(token);
   PathMessage message;
   message.op = "open";

@@ -31,6 +31,19 @@ static Bytes encode_ids(const std::vector<SentLog::Kept>& kept) {
   return Bytes::copy(ids);
 }
 
+static Bytes encode_lanes(const std::vector<SentLog::Kept>& kept) {
+  std::vector<std::byte> lanes(kept.size());
+  std::transform(kept.begin(), kept.end(), lanes.begin(),
+                 [](const SentLog::Kept& each) { return static_cast<std::byte>(each.lane); });
+  const bool any =
+      std::any_of(lanes.begin(), lanes.end(), [](std::byte lane) { return lane != std::byte{0}; });
+  return any ? Bytes::copy(lanes) : Bytes();
+}
+
+static std::uint32_t lane_on(const Link& link, std::string_view handler) {
+  return link.keeps_order() ? 0 : lane_of(handler);
+}
+
 }  // namespace path_resume_detail
 
 bool PathEngine::alive(MessageId id) const {
@@ -46,12 +59,16 @@ void PathEngine::keep(Link& link, MessageId id, const Outgoing& outgoing) {
   send.handler = std::string(outgoing.handler);
   send.headers = Bytes::copy(outgoing.headers);
   send.payload = *outgoing.payload;
+  if (const CallSlot* slot = impl_.calls_->find(id.slot())) {
+    send.deadline = TimePoint(Duration(slot->deadline_ns.load(std::memory_order_relaxed)));
+  }
   link.sent_log->prune([this](MessageId each) { return alive(each); });
-  link.sent_log->add(std::move(send));
+  const std::uint32_t lane = path_resume_detail::lane_on(link, outgoing.handler);
+  link.sent_log->add(std::move(send), lane);
 }
 
-void PathEngine::kept_was_sent(Link& link, MessageId id) {
-  if (link.sent_log->sent(id)) confirm(link);
+void PathEngine::kept_was_sent(Link& link, MessageId id, Pattern pattern) {
+  if (link.sent_log->sent(id, pattern)) confirm(link);
 }
 
 void PathEngine::confirm(Link& link) {
@@ -60,31 +77,45 @@ void PathEngine::confirm(Link& link) {
   link.sent_log->begin_confirmation();
   PathMessage message;
   message.op = "barrier";
-  ask(peer, link.self(), std::move(message), 0,
-      [impl = impl_.shared_from_this(), held = link.self()](Result<PathAnswer> answer,
-                                                            Duration /*took*/) {
-        if (answer && held->sent_log->confirmed()) impl->paths_->confirm(*held);
-      });
+  struct Answers {
+    std::size_t left;
+    bool all = true;
+    explicit Answers(std::size_t count) : left(count) {}
+  };
+  // All of them on the peer's shard.
+  const std::vector<std::uint32_t> lanes = link.lanes();
+  const auto answers = std::make_shared<Answers>(lanes.size());
+  for (const std::uint32_t lane : lanes) {
+    ask(peer, link.self(), message, lane,
+        [impl = impl_.shared_from_this(), held = link.self(), answers](Result<PathAnswer> answer,
+                                                                       Duration /*took*/) {
+          if (!answer) answers->all = false;
+          if (--answers->left != 0) return;
+          if (!answers->all) return held->sent_log->confirmation_failed();
+          if (held->sent_log->confirmed()) impl->paths_->confirm(*held);
+        });
+  }
 }
 
 void PathEngine::collect(Peer& peer, Link& link) {
   if (link.sent_log == nullptr) return;
-  auto all = link.sent_log->take_all([this](MessageId id) { return alive(id); });
-  // Of lanes that overtake each other only calls are known exactly.
-  if (!link.keeps_order()) {
-    std::erase_if(all, [](const auto& kept) { return kept.send.pattern == Pattern::fire; });
-  }
+  auto all = link.sent_log->take_all();
+  count(counts_.lost, link.sent_log->take_unkept());
   const std::lock_guard lock(peer.mutex);
   PeerPaths& paths = of(peer);
   for (SentLog::Kept& kept : all) {
     const Bytes origin = kept.origin.empty() ? link.token : kept.origin;
-    const bool same = !paths.unresolved.empty() &&
-                      as_text(paths.unresolved.back().token.span()) == as_text(origin.span());
-    if (!same) {
-      paths.unresolved.emplace_back();
-      paths.unresolved.back().token = origin;
+    // One list for each: the peer stops what is not in it.
+    auto group = std::find_if(
+        paths.unresolved.begin(), paths.unresolved.end(),
+        [&](const auto& each) { return as_text(each.token.span()) == as_text(origin.span()); });
+    if (group == paths.unresolved.end()) {
+      group = paths.unresolved.emplace(group);
+      group->token = origin;
     }
-    paths.unresolved.back().kept.push_back(std::move(kept));
+    // Of a call that was given up nothing is asked; that its connection is named tells the peer.
+    if (kept.send.pattern != Pattern::fire && !alive(kept.send.id)) continue;
+    group->kept.push_back(std::move(kept));
   }
 }
 
@@ -98,7 +129,9 @@ std::unordered_set<std::uint64_t> PathEngine::unresolved_ids(Peer& peer) {
 }
 
 void PathEngine::end_as_lost(const PendingSend& send, const std::string& why) {
-  impl_.end_call(send.id, make_error(Errc::connection_lost, why));
+  const bool ended = impl_.end_call(send.id, make_error(Errc::connection_lost, why));
+  // Fire-and-forget has ended as written already.
+  if (ended || send.pattern == Pattern::fire) count(counts_.lost);
 }
 
 void PathEngine::give_up(Peer& peer, const Error& error) {
@@ -121,14 +154,25 @@ void PathEngine::prepare(Link& link) {
 }
 
 void PathEngine::greeted(const PeerPtr& peer, const LinkPtr& link) {
+  {
+    const std::lock_guard lock(peer->mutex);
+    (void)of(*peer);
+  }
+  prepare(*link);
+  if (!link->agreement.path || !link->token.empty()) return take_up(peer, link);
+  // Nothing goes before the peer knows its name: of a connection that dies at once, nobody could
+  // say what it had carried.
+  open(peer, link, [this, alive = impl_.shared_from_this(), peer, link](Duration /*took*/) {
+    if (!link->death) take_up(peer, link);
+  });
+}
+
+void PathEngine::take_up(const PeerPtr& peer, const LinkPtr& link) {
   std::vector<PeerPaths::Unresolved> left;
   {
     const std::lock_guard lock(peer->mutex);
     left = std::exchange(of(*peer).unresolved, {});
   }
-  prepare(*link);
-  // Its name goes before everything else.
-  if (link->agreement.path && link->token.empty()) open(peer, link, [](Duration /*took*/) {});
   if (!left.empty() && link->agreement.resume) {
     peer->paths->resuming = true;
     return resume(peer, link, std::move(left));
@@ -151,6 +195,7 @@ void PathEngine::resume(const PeerPtr& peer, const LinkPtr& link,
     message.op = "resume";
     message.token = each.token;
     message.ids = path_resume_detail::encode_ids(each.kept);
+    message.lanes = path_resume_detail::encode_lanes(each.kept);
     ask(peer, link, std::move(message), 0,
         [impl = impl_.shared_from_this(), peer, link, waiting, left, answers, group](
             Result<PathAnswer> answer, Duration /*took*/) {
@@ -167,7 +212,7 @@ void PathEngine::resume(const PeerPtr& peer, const LinkPtr& link,
 }
 
 void PathEngine::adopt(Link& link, const SentLog::Kept& kept, const Bytes& origin) {
-  link.sent_log->add(kept.send, origin);
+  link.sent_log->add(kept.send, kept.lane, origin);
   CallSlot* slot = impl_.calls_->find(kept.send.id.slot());
   const std::uint64_t generation = kept.send.id.generation();
   if (slot == nullptr || slot->live_generation() != generation) return;
@@ -182,7 +227,9 @@ void PathEngine::resolve(Peer& peer, Link& link, const PeerPaths::Unresolved& as
                          const Result<PathAnswer>& answer, std::deque<PendingSend>& again) {
   using Fate = ReceiveLog::Fate;
   const bool known = answer && answer->known && answer->fates.size() == asked.kept.size();
-  std::uint64_t saved = 0;
+  std::uint64_t again_before = again.size();
+  std::uint64_t arrived = 0;
+  std::uint64_t answered = 0;
   for (std::size_t i = 0; i < asked.kept.size(); ++i) {
     const PendingSend& send = asked.kept[i].send;
     const bool fire = send.pattern == Pattern::fire;
@@ -195,20 +242,22 @@ void PathEngine::resolve(Peer& peer, Link& link, const PeerPaths::Unresolved& as
       if (live) (void)slot->travels_on.change(send.id.generation(), link.mark(0), 0);
       again.push_back(send);
       again.back().again = live ? PendingSend::Again::call : PendingSend::Again::ended;
-      ++saved;
-    } else if (fire) {
+    } else if (fire && known) {
       link.sent_log->remove(send.id);
-      if (!known) end_as_lost(send, "the peer does not remember");
       impl_.end_call(send.id, std::nullopt);
-    } else if (fate == Fate::under_way) {
-      ++saved;
+      ++arrived;
+    } else if (!fire && fate == Fate::under_way) {
+      ++answered;
     } else {
       link.sent_log->remove(send.id);
       end_as_lost(send, known ? "its reply is no longer to be had" : "the peer does not remember");
     }
   }
+  const std::uint64_t resumed = again.size() - again_before;
+  count(counts_.resumed, resumed);
+  count(counts_.deduplicated, arrived + answered);
   const std::lock_guard lock(peer.mutex);
-  peer.paths->resumed += saved;
+  peer.paths->resumed += resumed + answered;
 }
 
 void PathEngine::resend(const PeerPtr& peer, const LinkPtr& link, std::deque<PendingSend> again) {
@@ -238,20 +287,23 @@ bool PathEngine::send_ended(Link& link, const PendingSend& send) {
   header.name = send.handler;
   header.headers = send.headers;
   if (link.agreement.hdr2) {
-    header.timeout_us = static_cast<std::uint64_t>(limits::resend_patience.count() / 1000);
+    const Duration left = send.deadline - link.connection().shard().now();
+    header.timeout_us = static_cast<std::uint64_t>(std::max(left, Duration::zero()).count() / 1000);
   }
   std::vector<std::byte> bytes(protocol::encoded_size(header));
   protocol::encode_request(header, bytes);
-  if (link.sent_log != nullptr) link.sent_log->add(send);
   transport::OutFrame frame(transport::FrameType::message, bytes, send.payload);
   frame.lane = link.take_lane(send.handler);
+  if (link.sent_log != nullptr) link.sent_log->add(send, frame.lane);
   const transport::SendResult sent = link.connection().send(frame);
   if (sent.admission == transport::Admission::accepted) {
-    if (link.sent_log != nullptr) kept_was_sent(link, send.id);
+    if (link.sent_log != nullptr) kept_was_sent(link, send.id, send.pattern);
     return true;
   }
   if (link.sent_log != nullptr) link.sent_log->remove(send.id);
-  return sent.admission != transport::Admission::closed;
+  if (sent.admission == transport::Admission::closed) return false;
+  count(counts_.lost);  // no room for it
+  return true;
 }
 
 }  // namespace velo::messenger

@@ -8,19 +8,31 @@
 
 #include <algorithm>
 #include <array>
+#include <unordered_set>
 #include <utility>
 
 namespace velo::messenger {
 
 namespace path_service_detail {
 
-static std::vector<MessageId> decode_ids(const Bytes& bytes) {
-  std::vector<MessageId> ids;
-  for (std::size_t at = 0; at < bytes.size(); at += protocol::id_bytes) {
-    const auto id = protocol::decode_id(bytes.span().subspan(at, protocol::id_bytes));
-    ids.push_back(id ? *id : MessageId());
+static std::vector<ReceiveLog::Asked> decode_asked(const Bytes& ids, const Bytes& lanes) {
+  std::vector<ReceiveLog::Asked> asked(ids.size() / protocol::id_bytes);
+  for (std::size_t i = 0; i < asked.size(); ++i) {
+    const auto id =
+        protocol::decode_id(ids.span().subspan(i * protocol::id_bytes, protocol::id_bytes));
+    asked[i].id = id ? *id : MessageId();
+    if (!lanes.empty()) asked[i].lane = static_cast<std::uint32_t>(lanes.span()[i]);
   }
-  return ids;
+  return asked;
+}
+
+/// Once each, and none that is gone.
+static void carry_on(Link& link, const std::shared_ptr<Link>& dead) {
+  std::erase_if(link.carries, [&](const std::weak_ptr<Link>& each) {
+    const auto other = each.lock();
+    return other == nullptr || other == dead;
+  });
+  link.carries.push_back(dead);
 }
 
 static MessageId id_of(transport::FrameType type, ByteSpan header) {
@@ -94,8 +106,10 @@ void PathEngine::serve_resume(Link& link, MessageId request, const PathMessage& 
       if (dead == nullptr) open = found->second.open.lock();
       // A name is a secret of the two ends; even so, nobody takes over another's calls.
       if (open != nullptr && open->peer == link.peer) {
-        found->second.waiting.push_back({link.self(), request, message.ids, message.epoch});
+        found->second.waiting.push_back({link.self(), request, message});
+        path_service_detail::carry_on(link, open);
       }
+      if (dead != nullptr && dead->peer == link.peer) path_service_detail::carry_on(link, dead);
     }
   }
   if (open != nullptr && open->peer == link.peer) {
@@ -109,13 +123,17 @@ void PathEngine::serve_resume(Link& link, MessageId request, const PathMessage& 
     unknown.epoch = message.epoch;
     return answer_path(link, request, unknown);
   }
-  take_over(*dead, {link.self(), request, message.ids, message.epoch});
+  take_over(*dead, {link.self(), request, message});
 }
 
 void PathEngine::take_over(Link& dead, const Waiting& asked) {
   std::vector<ReceiveLog::Reply> again;
-  const auto fates =
-      dead.received->resume(path_service_detail::decode_ids(asked.ids), asked.by, again);
+  const auto calls = path_service_detail::decode_asked(asked.ids, asked.lanes);
+  const auto fates = dead.received->resume(calls, asked.by, again);
+  // Whoever gave up while there was no connection could not say so.
+  std::unordered_set<std::uint64_t> awaited;
+  for (const ReceiveLog::Asked& each : calls) awaited.insert(each.id.local());
+  dead.stop_inbound_but(awaited);
   std::vector<std::byte> bytes(fates.size());
   std::transform(fates.begin(), fates.end(), bytes.begin(),
                  [](ReceiveLog::Fate fate) { return static_cast<std::byte>(fate); });
@@ -126,6 +144,19 @@ void PathEngine::take_over(Link& dead, const Waiting& asked) {
   answer_path(*asked.by, asked.request, answer);
   for (const ReceiveLog::Reply& reply : again) {
     (void)Impl::send_reply_on(*asked.by, reply.type, reply.header.span(), reply.payload);
+  }
+}
+
+void PathEngine::cancel_carried(Link& link, MessageId id) noexcept {
+  std::vector<LinkPtr> dead;
+  {
+    const std::lock_guard lock(service_mutex_);
+    for (const auto& each : link.carries) {
+      if (auto other = each.lock()) dead.push_back(std::move(other));
+    }
+  }
+  for (const LinkPtr& each : dead) {
+    if (each->cancel_inbound(id)) return;
   }
 }
 

@@ -125,6 +125,7 @@ void PathEngine::finish_switch(const PeerPtr& peer) {
     const std::lock_guard lock(peer->mutex);
     ++paths.upgrades;
   }
+  count(counts_.upgrades);
   VELO_LOG_DEBUG(messenger, "path changed", {"worker", peer->worker.to_string()},
                  {"from", std::string(old->route->key())}, {"to", std::string(next->route->key())});
   if (old->sent_log != nullptr) {
@@ -235,6 +236,12 @@ void PathEngine::link_closed(Link& link, const Error& reason) {
   if (peer == nullptr) {
     if (link.window != nullptr) {
       impl_.fail_pending(link.window->close(), make_error(Errc::not_sent, reason.to_string()));
+    }
+    if (link.sent_log != nullptr) {
+      for (const auto& kept : link.sent_log->take_all()) {
+        end_as_lost(kept.send, reason.to_string());
+      }
+      count(counts_.lost, link.sent_log->take_unkept());
     }
     return impl_.end_calls_of(link, reason);
   }

@@ -43,6 +43,7 @@ struct PendingSend {
   /// Sent before, on a connection that died, and not received: `call` if it still waits for an end.
   enum class Again : std::uint8_t { no, call, ended };
   Again again = Again::no;
+  TimePoint deadline;  ///< of those that a connection took
 
   Lane lane() const noexcept { return is_reply ? Lane::replies : Lane::requests; }
   std::size_t bytes() const noexcept {

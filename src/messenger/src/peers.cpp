@@ -111,6 +111,7 @@ Result<void> Impl::register_peer(const PeerInfo& info, PeerSource source) {
   const bool paused = source != PeerSource::discovery && peer->state == Peer::State::pausing;
   if (source == PeerSource::user) {
     peer->backoff.reset();
+    if (paths_ != nullptr) paths_->forgive(*peer);
     peer->address_is_discovered = false;
   }
   if (paused) end_pause_early(peer);

@@ -1,11 +1,14 @@
 // SPDX-License-Identifier: Apache-2.0
 // ReceiveLog: which requests came by one connection, and what they were answered with, so that a
 // requester whose connection died can learn what became of them. Exact about what came: a slot of
-// the requester has one call at a time, and its generations grow, so the newest generation of each
-// slot says it all. Replies are kept until the slot is used again, and bounded by
-// limits::kept_replies_max, limits::kept_reply_bytes_max and the memory budget.
+// the requester has one call at a time, its generations grow, and a lane keeps its order, so the
+// newest generation of each slot in each lane says it all. Replies are kept until the slot is used
+// again, and bounded by limits::kept_replies_max and limits::kept_reply_bytes_max; all of it is
+// charged to the memory budget.
 // Threading: any thread.
 #pragma once
+
+#include "lanes.hpp"
 
 #include <velo/base/budget.hpp>
 #include <velo/base/bytes.hpp>
@@ -44,18 +47,27 @@ class ReceiveLog {
     reply_lost = 2,
   };
 
+  /// A request that is asked about, and the lane that it was sent in.
+  struct Asked {
+    MessageId id;
+    std::uint32_t lane = 0;
+
+    Asked() = default;
+    Asked(MessageId i, std::uint32_t l) noexcept : id(i), lane(l) {}
+  };
+
   explicit ReceiveLog(std::shared_ptr<MemoryBudget> memory) noexcept : memory_(std::move(memory)) {}
 
-  /// A request arrived.
-  void note(MessageId id);
+  /// A request arrived in this lane. False: there is no room to remember that, and it must not run.
+  bool note(MessageId id, std::uint32_t lane);
   /// Before its reply is sent: keeps it, and says by which connection it goes now (null: the one
   /// that brought the request). Replies to what was not noted are not kept.
   std::shared_ptr<Link> keep(MessageId id, transport::FrameType type, ByteSpan header,
                              const Bytes& payload);
   /// Replies go by `successor` from here on; those that were sent before are in `again`.
-  std::vector<Fate> resume(const std::vector<MessageId>& ids, std::shared_ptr<Link> successor,
+  std::vector<Fate> resume(const std::vector<Asked>& asked, std::shared_ptr<Link> successor,
                            std::vector<Reply>& again);
-  /// Nothing is resumed any longer.
+  /// Nothing is resumed any longer. What still runs is answered as before.
   void forget();
   bool resumed();
 
@@ -66,16 +78,21 @@ class ReceiveLog {
   };
   static constexpr std::size_t page_slots = 256;
   using Page = std::array<Slot, page_slots>;
+  using Pages = std::array<std::unique_ptr<Page>, 256>;  ///< by the slot, of one lane
 
-  Slot* find(std::uint16_t slot) noexcept;
+  Slot* find(std::uint16_t slot, std::uint32_t lane) noexcept;
+  /// Null: no room.
+  Slot* make(std::uint16_t slot, std::uint32_t lane);
+  Slot* find_exact(MessageId id) noexcept;
   void drop(std::uint16_t slot);
 
   std::mutex mutex_;
-  std::array<std::unique_ptr<Page>, 256> pages_;
+  std::array<std::unique_ptr<Pages>, request_lanes + 1> lanes_;
   std::unordered_map<std::uint16_t, Reply> replies_;
   /// Oldest first; entries whose slot was used again are stale.
   std::deque<std::pair<std::uint16_t, std::uint64_t>> order_;
-  std::size_t bytes_ = 0;
+  std::size_t bytes_ = 0;  ///< of replies_
+  bool forgotten_ = false;
   Holding memory_;
   std::shared_ptr<Link> successor_;
 };

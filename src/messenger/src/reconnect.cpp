@@ -37,7 +37,10 @@ Peer::Peer(std::size_t shard_index, std::shared_ptr<MemoryBudget> memory)
 Peer::~Peer() = default;
 
 bool Peer::awaited() const noexcept {
-  return !pending.empty() || (paths != nullptr && !paths->unresolved.empty());
+  if (!pending.empty()) return true;
+  return paths != nullptr &&
+         std::any_of(paths->unresolved.begin(), paths->unresolved.end(),
+                     [](const PeerPaths::Unresolved& each) { return !each.kept.empty(); });
 }
 
 Peer::Start Peer::begin_attempt() {

@@ -15,24 +15,25 @@ void SentLog::erase(std::unordered_map<std::uint64_t, Kept>::iterator at) {
   kept_.erase(at);
 }
 
-void SentLog::add(PendingSend send, Bytes origin) {
+void SentLog::add(PendingSend send, std::uint32_t lane, Bytes origin) {
   const std::lock_guard lock(mutex_);
   if (kept_.size() >= limits::kept_requests_max) return;
   if (!memory_.add(send.bytes(), Lane::requests)) return;
   Kept kept;
   kept.order = ++next_;
   kept.origin = std::move(origin);
+  kept.lane = lane;
   const std::uint64_t key = send.id.local();
   kept.send = std::move(send);
   kept_.insert_or_assign(key, std::move(kept));
 }
 
-bool SentLog::sent(MessageId id) {
+bool SentLog::sent(MessageId id, Pattern pattern) {
   const std::lock_guard lock(mutex_);
   const auto found = kept_.find(id.local());
-  if (found == kept_.end()) return false;
-  found->second.sent = true;
-  if (found->second.send.pattern != Pattern::fire) return false;
+  if (found != kept_.end()) found->second.sent = true;
+  if (pattern != Pattern::fire) return false;
+  if (found == kept_.end()) ++unkept_;
   ++fires_;
   return !std::exchange(confirming_, true);
 }
@@ -46,6 +47,7 @@ void SentLog::remove(MessageId id) {
 void SentLog::begin_confirmation() {
   const std::lock_guard lock(mutex_);
   fires_ = 0;
+  unkept_covered_ = unkept_;
   for (auto& [key, kept] : kept_) {
     if (kept.sent && kept.send.pattern == Pattern::fire) kept.covered = true;
   }
@@ -58,21 +60,31 @@ bool SentLog::confirmed() {
     if (at->second.covered) erase(at);
     at = next;
   }
+  unkept_ -= std::exchange(unkept_covered_, 0);
   confirming_ = fires_ != 0;
   return confirming_;
 }
 
-std::vector<SentLog::Kept> SentLog::take_all(const std::function<bool(MessageId)>& alive) {
+void SentLog::confirmation_failed() {
+  const std::lock_guard lock(mutex_);
+  confirming_ = false;
+}
+
+std::uint64_t SentLog::take_unkept() {
+  const std::lock_guard lock(mutex_);
+  unkept_covered_ = 0;
+  return std::exchange(unkept_, 0);
+}
+
+std::vector<SentLog::Kept> SentLog::take_all() {
   std::vector<Kept> all;
   {
     const std::lock_guard lock(mutex_);
+    all.reserve(kept_.size());
     for (auto& [key, kept] : kept_) all.push_back(std::move(kept));
     kept_.clear();
     memory_.clear();
   }
-  std::erase_if(all, [&](const Kept& kept) {
-    return kept.send.pattern != Pattern::fire && !alive(kept.send.id);
-  });
   std::sort(all.begin(), all.end(), [](const Kept& a, const Kept& b) { return a.order < b.order; });
   return all;
 }

@@ -2,7 +2,8 @@
 // SentLog: the requests of one connection that nobody has answered, kept as they were sent, so that
 // another connection can carry them on when this one dies (path_resume.cpp). Fire-and-forget stays
 // until the peer has confirmed that it was taken in. Bounded by limits::kept_requests_max and by
-// the memory budget; what does not fit is not kept, and ends as it would without.
+// the memory budget; what does not fit is not kept, and ends as it would without; fire-and-forget
+// is counted then, since it has ended before anybody knows.
 // Threading: any thread.
 #pragma once
 
@@ -27,8 +28,9 @@ class SentLog {
     PendingSend send;
     std::uint64_t order = 0;
     Bytes origin;
-    bool sent = false;     ///< the connection has taken it
-    bool covered = false;  ///< a confirmation of it was asked for
+    std::uint32_t lane = 0;  ///< of that connection; 0 where it keeps all in order
+    bool sent = false;       ///< the connection has taken it
+    bool covered = false;    ///< a confirmation of it was asked for
 
     Kept() = default;
   };
@@ -36,18 +38,23 @@ class SentLog {
   explicit SentLog(std::shared_ptr<MemoryBudget> memory) noexcept : memory_(std::move(memory)) {}
 
   /// Before it is sent, so that the order of the log is that of every sender.
-  void add(PendingSend send, Bytes origin = {});
+  void add(PendingSend send, std::uint32_t lane, Bytes origin = {});
   /// The connection took it. True: nobody has asked for a confirmation of fire-and-forget, and the
   /// caller should.
-  bool sent(MessageId id);
+  bool sent(MessageId id, Pattern pattern);
   /// It was answered, was not taken, or went elsewhere.
   void remove(MessageId id);
   /// All that was sent by now is about to be confirmed.
   void begin_confirmation();
   /// It is. True: there is more to ask for.
   bool confirmed();
-  /// `alive` tells whether the call still waits; others are dropped, but fire-and-forget.
-  std::vector<Kept> take_all(const std::function<bool(MessageId)>& alive);
+  /// It was not answered: the next fire-and-forget asks again.
+  void confirmation_failed();
+  /// Of fire-and-forget that was sent, was not kept for lack of room, and is not confirmed. From
+  /// here on they are not counted any more.
+  std::uint64_t take_unkept();
+  /// In the order of their sending.
+  std::vector<Kept> take_all();
   /// Drops calls that have ended otherwise, when there may be many.
   void prune(const std::function<bool(MessageId)>& alive);
   std::size_t size();
@@ -59,7 +66,9 @@ class SentLog {
   std::unordered_map<std::uint64_t, Kept> kept_;  ///< by the id's local part
   Holding memory_;
   std::uint64_t next_ = 0;
-  std::size_t fires_ = 0;  ///< that nobody has asked to be confirmed
+  std::size_t fires_ = 0;             ///< that nobody has asked to be confirmed
+  std::uint64_t unkept_ = 0;          ///< fire-and-forget that was sent and could not be kept
+  std::uint64_t unkept_covered_ = 0;  ///< of which a confirmation was asked for
   bool confirming_ = false;
   std::size_t prune_at_ = 256;
 };

@@ -3,6 +3,7 @@
 // `_books` is in books.cpp.
 
 #include "impl.hpp"
+#include "path_engine.hpp"
 #include "path_health.hpp"
 
 #include <velo/base/log.hpp>
@@ -116,7 +117,8 @@ void Impl::handle_hello(Link& link, const protocol::RequestHeader& header, ByteS
 
 void Impl::handle_cancel(Link& link, ByteSpan payload) noexcept {
   const auto id = protocol::decode_id(payload);
-  if (id) link.cancel_inbound(*id);
+  if (!id || link.cancel_inbound(*id)) return;
+  if (paths_ != nullptr) paths_->cancel_carried(link, *id);
 }
 
 }  // namespace velo::messenger

@@ -48,6 +48,7 @@ struct ClusterOptions {
   std::uint64_t seed = 1;
   bool introduced = true;  ///< all know each other
   std::size_t shards = 1;
+  std::string machine;  ///< of all nodes; empty: each has its own
   sim::SimOptions sim;
   /// Called for each node before its messenger is built.
   std::function<void(sim::SimNode& node, std::size_t index, NodeSetup& setup)> setup;
@@ -77,6 +78,7 @@ class Cluster {
     for (std::size_t i = 0; i < count; ++i) {
       sim::NodeOptions node_options;
       node_options.shards = options_.shards;
+      node_options.machine = options_.machine;
       messengers.push_back(build(sim.add_node("node" + std::to_string(i), node_options), i));
     }
     if (options_.introduced) introduce_all();

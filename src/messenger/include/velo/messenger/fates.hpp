@@ -90,12 +90,39 @@ struct StageBooks {
 };
 VELO_DESCRIBE(StageBooks, waited_for_slot, waited_for_connection, accepted);
 
+/// What a messenger with several transports did about its paths; zeros where there is one.
+struct PathBooks {
+  std::uint64_t probes = 0;     ///< connections that were made to look at a better path
+  std::uint64_t upgrades = 0;   ///< moves from one live connection to another
+  std::uint64_t failovers = 0;  ///< a connection died, and another took over
+  /// Sends on a connection that died, and what the peer said of them on the next one: not received,
+  /// so sent again;
+  std::uint64_t resumed = 0;
+  /// received, so not sent again.
+  std::uint64_t deduplicated = 0;
+  /// Nobody can say. Calls then end as Fate::unknown; fire-and-forget had ended as written, and is
+  /// counted nowhere else.
+  std::uint64_t lost = 0;
+
+  PathBooks& operator+=(const PathBooks& other) noexcept {
+    probes += other.probes;
+    upgrades += other.upgrades;
+    failovers += other.failovers;
+    resumed += other.resumed;
+    deduplicated += other.deduplicated;
+    lost += other.lost;
+    return *this;
+  }
+};
+VELO_DESCRIBE(PathBooks, probes, upgrades, failovers, resumed, deduplicated, lost);
+
 struct Books {
   PatternBooks fire;
   PatternBooks sync;
   PatternBooks unary;
   ReceivedBooks received;
   StageBooks stages;
+  PathBooks paths;
   /// Why sends ended as rejected: error code ("messenger.not_sent") and how many.
   std::map<std::string, std::uint64_t> rejected_by;
 
@@ -106,7 +133,7 @@ struct Books {
            reasons == fire[Fate::rejected] + sync[Fate::rejected] + unary[Fate::rejected];
   }
 };
-VELO_DESCRIBE_DEFAULTS(Books, fire, sync, unary, received, stages, rejected_by);
+VELO_DESCRIBE_DEFAULTS(Books, fire, sync, unary, received, stages, paths, rejected_by);
 
 /// Sends of one pattern to one peer: those that a connection to it took, and how they ended.
 struct PeerSends {

@@ -97,9 +97,6 @@ constexpr std::size_t kept_reply_bytes_max = std::size_t{4} << 20;
 constexpr Duration resume_patience = std::chrono::seconds(10);
 /// Dead connections that are remembered so. Policy: the oldest is given up.
 constexpr std::size_t resumable_connections_max = 1'024;
-/// What a fire-and-forget message that is sent again by another path says that its handler has
-/// left. Policy: then its deadline is over.
-constexpr Duration resend_patience = std::chrono::seconds(30);
 /// How much shorter a measured round trip must be than that of a path that would be chosen
 /// otherwise. Policy: a smaller gain changes nothing.
 constexpr int path_gain_times = 2;

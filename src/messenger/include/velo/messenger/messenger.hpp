@@ -146,9 +146,10 @@ class Messenger {
   /// The same with an account for each peer. Costs a pass over the accounts and the calls in
   /// flight.
   NodeBooks node_books() const;
-  /// The books as metrics of the registry (velo_sends_total, velo_send_ends_total and so on,
-  /// labelled with this node's id), added up once a scrape, and what the gates of its transports
-  /// let in and refused (velo_gate_refused_total and so on), until the messenger is destroyed; the
+  /// The books as metrics of the registry (velo_sends_total, velo_send_ends_total,
+  /// velo_path_upgrades_total and so on, labelled with this node's id), added up once a scrape, and
+  /// what the gates of its transports let in and refused (velo_gate_refused_total and so on), until
+  /// the messenger is destroyed; the
   /// registry outlives it. Once: then velo::Errc::already_exists. velo::Errc::overloaded, and no
   /// metrics, when not all of them fit.
   Result<void> publish_metrics(metrics::Registry& registry);
