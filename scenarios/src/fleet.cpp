@@ -43,6 +43,12 @@ Fleet::Fleet(std::uint64_t seed, const FleetOptions& options, const sim::FaultPl
   sim_.on_trace([this](const sim::TraceRecord& record) { on_trace(record); });
   sim::NodeOptions node_options;
   node_options.shards = options.shards;
+  if (options.several_ways) {
+    node_options.machine = "host";
+    for (const char* key : {"tcp", "shm"}) {
+      media_.push_back(std::make_shared<transport::Medium>(key));
+    }
+  }
   for (std::uint32_t i = 0; i < options.nodes; ++i) {
     sim_.add_node("n" + std::to_string(i), node_options,
                   [this](sim::SimNode& node) { return std::make_shared<Member>(*this, node); });
@@ -90,7 +96,11 @@ Place Fleet::latest(std::uint32_t node) const {
 void Fleet::on_trace(const sim::TraceRecord& record) {
   if (record.kind == sim::TraceKind::fault) return on_fault(record);
   if (record.node >= options_.nodes) return;
-  if (fleet_detail::breaks_a_connection(record.kind)) ledger_.connections_changed(record.node);
+  // Where another way takes over, order holds across connections, until the first fault.
+  const bool order_holds = options_.several_ways && ledger_.calm();
+  if (fleet_detail::breaks_a_connection(record.kind) && !order_holds) {
+    ledger_.connections_changed(record.node);
+  }
   if (record.kind == sim::TraceKind::crash) {
     ledger_.run_over({record.node, static_cast<std::uint32_t>(record.id)});
   }
@@ -185,6 +195,7 @@ void Fleet::heal() {
   }
   // What was for good ends here.
   sim_.heal();
+  for (const auto& medium : media_) medium->mend();
   for (std::uint32_t i = 0; i < options_.nodes; ++i) {
     sim::SimNode& node = sim_.node(i);
     if (!node.alive()) {
@@ -254,7 +265,9 @@ void Fleet::check_quiet() {
     checked->check_held();
     all.push_back(checked->messenger().node_books());
     ledger_.check_final_books(checked->place(), all.back().totals);
+    paths_ += all.back().totals.paths;
   }
+  ledger_.check_arrivals();
   const messenger::Balance balance = messenger::compare(all, messenger::Moving::no);
   if (!balance.ok()) ledger_.fail(balance.complaints.front());
 }

@@ -9,6 +9,7 @@
 
 #include <velo/messenger/messenger.hpp>
 #include <velo/sim/simulation.hpp>
+#include <velo/transport/media.hpp>
 
 #include <cstdint>
 #include <memory>
@@ -20,10 +21,15 @@ namespace velo::scenarios {
 
 class Fleet;
 
+/// The ways between its nodes, where there are several.
+using Media = std::vector<std::shared_ptr<transport::Medium>>;
+
 struct FleetOptions {
   std::uint32_t nodes = 5;
   std::size_t shards = 1;
   std::size_t calls_max = 0;  ///< 0: the messenger's own
+  /// All on one machine, and reachable by TCP and by shared memory.
+  bool several_ways = false;
   sim::SimOptions sim;
   LedgerOptions ledger;
   /// One messenger's books are checked every so many events.
@@ -95,6 +101,10 @@ class Fleet {
   Ledger& ledger() noexcept { return ledger_; }
   const FleetOptions& options() const noexcept { return options_; }
   std::uint32_t size() const noexcept { return options_.nodes; }
+  /// Empty where there is one way only.
+  const Media& media() const noexcept { return media_; }
+  /// What the nodes did about their paths, all together; known when they are quiet.
+  const PathBooks& paths() const noexcept { return paths_; }
   /// Null while the node is down.
   Member* member(std::uint32_t node) noexcept;
   InstanceId id_of(Place place) const { return ids_[place.node][place.run]; }
@@ -151,6 +161,8 @@ class Fleet {
   std::uint32_t until_check_ = 0;
   std::uint32_t next_checked_ = 0;
   bool closing_ = false;
+  Media media_;
+  PathBooks paths_;
   /// Outlives the simulation, whose nodes report to it to their last.
   Ledger ledger_;
   sim::Simulation sim_;

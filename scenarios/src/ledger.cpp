@@ -179,6 +179,7 @@ void Ledger::ended(std::uint64_t id, const Error* error, std::optional<Answer> a
   if (send.dropped) return fail(fmt::format("{} ended after its Op was dropped", describe(id)));
   send.ended = true;
   const Fate fate = ledger_detail::fate_of(send.pattern, error);
+  send.well = error == nullptr;
   if (error == nullptr) check_success(send, id, answer);
   if (!alive(send.from)) return;  // what a dead node's clean-up hears is as good as anything
   RunBook& mine = book(send.from);
@@ -323,6 +324,15 @@ void Ledger::check_final_books(Place place, const Books& books) {
     fail(fmt::format(
         "the books of {} say that {} of {} requests were rejected; but {} were handled",
         ledger_detail::to_string(place), received.rejected, received.requests, mine.handled));
+  }
+}
+
+void Ledger::check_arrivals() {
+  for (std::uint64_t id = 0; id < sends_.size(); ++id) {
+    const Send& send = sends_[id];
+    if (send.pattern != Pattern::fire || !send.well || send.runs == 1 || !is_calm(send)) continue;
+    return fail(fmt::format("nothing had gone wrong, but {} was handled {} times", describe(id),
+                            send.runs));
   }
 }
 

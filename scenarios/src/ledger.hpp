@@ -38,6 +38,7 @@ struct Send {
   // The ledger's own.
   std::uint8_t runs = 0;
   bool ended = false;
+  bool well = false;
   bool dropped = false;
   bool cancel_asked = false;
   bool never_runs = false;  ///< ended in a way that promises that no handler ran
@@ -103,6 +104,8 @@ class Ledger {
   void check_books(Place place, const Books& books);
   /// The same when nothing is moving any more.
   void check_final_books(Place place, const Books& books);
+  /// Then also: what nobody answers, and nothing happened to, was handled.
+  void check_arrivals();
 
   const Send& operator[](std::uint64_t id) const { return sends_[id]; }
   std::uint64_t count() const noexcept { return sends_.size(); }

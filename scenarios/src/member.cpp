@@ -3,6 +3,7 @@
 
 #include "send.hpp"
 
+#include <velo/transport/backends/shm.hpp>
 #include <velo/transport/backends/tcp.hpp>
 
 #include <fmt/format.h>
@@ -16,14 +17,31 @@ namespace member_detail {
 /// The same for every run of a node: who comes back is found at the address of its earlier run.
 constexpr std::uint16_t port = 7000;
 
+static void add_transports(MessengerBuilder& builder, const sim::SimNode& node,
+                           const Media& media) {
+  transport::TcpOptions tcp;
+  tcp.allow_plaintext_beyond_loopback = true;
+  if (media.empty()) {
+    tcp.bind = node.endpoint(port);
+    builder.add_transport(transport::make_tcp(std::move(tcp)));
+    return;
+  }
+  // They share an address.
+  tcp.bind = node.endpoint(static_cast<std::uint16_t>(port + node.index()));
+  transport::ShmOptions shm;
+  shm.path = "@" + std::string(node.name());
+  const auto over = [&builder](std::unique_ptr<transport::Transport> inner, const auto& medium) {
+    builder.add_transport(std::make_unique<transport::MediumTransport>(std::move(inner), medium));
+  };
+  over(transport::make_tcp(std::move(tcp)), media[0]);
+  over(transport::make_shm(std::move(shm)), media[1]);
+}
+
 }  // namespace member_detail
 
 Member::Member(Fleet& fleet, sim::SimNode& node) : fleet_(fleet), node_(node) {
-  transport::TcpOptions tcp;
-  tcp.bind = node.endpoint(member_detail::port);
-  tcp.allow_plaintext_beyond_loopback = true;
   auto builder = Messenger::builder(node);
-  builder.add_transport(transport::make_tcp(std::move(tcp)));
+  member_detail::add_transports(builder, node, fleet.media());
   if (fleet.options().calls_max != 0) builder.calls_max(fleet.options().calls_max);
   // The books of a fleet are open to all of it.
   builder.access(AccessPolicy().allow("_books", Who::anyone()));

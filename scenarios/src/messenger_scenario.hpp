@@ -18,6 +18,7 @@ struct MessengerScenarioOptions {
   FleetOptions fleet;
   TrafficOptions traffic;
   sim::FaultPlanOptions faults;  ///< `nodes` is the fleet's
+  bool calm_seeds = false;       ///< every other seed has no faults
   MessengerScenarioOptions() = default;
 };
 

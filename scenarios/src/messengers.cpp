@@ -167,6 +167,23 @@ static MessengerScenarioOptions chaos() {
   return options;
 }
 
+static MessengerScenarioOptions paths() {
+  auto options = named("path-changes",
+                       "4 nodes of one host whose ways to each other, TCP and shared memory, are "
+                       "wished for, taken away, given back and killed: nothing is lost, repeated "
+                       "or reordered; half of the seeds add resets to that.");
+  options.fleet.nodes = 4;
+  options.fleet.several_ways = true;
+  options.calm_seeds = true;
+  options.traffic.calls = 1'500;
+  options.traffic.burst_max = 6;
+  options.traffic.path_changes_per_thousand = 150;
+  options.traffic.timeout = 1min;
+  options.faults.faults = 20;
+  options.faults.kinds = {FaultKind::reset, FaultKind::reset_one, FaultKind::delay};
+  return options;
+}
+
 static MessengerScenarioOptions million() {
   auto options =
       named("million-calls", "100 nodes and a million calls under partitions, crashes and resets.");
@@ -191,7 +208,7 @@ std::vector<std::unique_ptr<sim::Scenario>> messengers() {
   using namespace messengers_detail;  // NOLINT(google-build-using-namespace)
   std::vector<std::unique_ptr<sim::Scenario>> list;
   for (auto* make : {&calm, &resets, &partitions, &restarts, &overload, &dialling, &drains, &clocks,
-                     &payloads, &crowd, &chaos, &million}) {
+                     &payloads, &crowd, &chaos, &paths, &million}) {
     list.push_back(std::make_unique<MessengerScenario>(make()));
   }
   return list;

@@ -14,6 +14,7 @@ Traffic::Traffic(Fleet& fleet, const TrafficOptions& options)
     : fleet_(fleet),
       options_(options),
       random_(fleet.sim().random()),
+      paths_(fleet),
       routes_total_(std::accumulate(options.routes.begin(), options.routes.end(), 0U)) {}
 
 bool Traffic::drive() {
@@ -43,6 +44,9 @@ void Traffic::burst() {
     const auto node = static_cast<std::uint32_t>(random_.below(fleet_.size()));
     const Duration patience = std::chrono::milliseconds(random_.below(3'000));
     fleet_.drain(node, patience);
+  }
+  if (options_.path_changes_per_thousand != 0 && chance(options_.path_changes_per_thousand)) {
+    paths_.draw();
   }
 }
 

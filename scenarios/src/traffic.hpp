@@ -4,6 +4,7 @@
 // Threading: the one thread that drives the simulation.
 #pragma once
 
+#include "path_changes.hpp"
 #include "send.hpp"
 
 #include <array>
@@ -27,6 +28,7 @@ struct TrafficOptions {
   std::uint32_t stale_per_thousand = 20;  ///< to an earlier run of the target, if there was one
   std::uint32_t capacity_per_thousand = 0;
   std::uint32_t drains_per_thousand = 0;
+  std::uint32_t path_changes_per_thousand = 0;
   std::uint64_t open_max = 4'000;  ///< no more begin while so many are open
   Duration timeout = std::chrono::seconds(20);
   TrafficOptions() = default;
@@ -52,6 +54,7 @@ class Traffic {
   Fleet& fleet_;
   const TrafficOptions options_;
   Random& random_;
+  PathChanges paths_;
   std::uint32_t routes_total_ = 0;
   std::uint64_t started_ = 0;
 };

@@ -77,7 +77,8 @@ INSTANTIATE_TEST_SUITE_P(
                     Case{"stale_end", PlantedBug::stale_end, "chaos"},
                     Case{"forgotten_deadline", PlantedBug::forgotten_deadline,
                          "calls-under-partition"},
-                    Case{"overtaking", PlantedBug::overtaking, "restarts"}),
+                    Case{"overtaking", PlantedBug::overtaking, "restarts"},
+                    Case{"no_barrier", PlantedBug::no_barrier, "path-changes"}),
     [](const testing::TestParamInfo<Case>& tested) { return tested.param.name; });
 
 }  // namespace velo::planted_bugs_test

@@ -58,7 +58,11 @@ static const std::multimap<std::string, std::string>& happenings() {
       {"crowd", "crashes"},
       {"chaos", "crashes"},
       {"chaos", "shutdowns"},
-      {"chaos", "resets"}};
+      {"chaos", "resets"},
+      {"path-changes", "path moves"},
+      {"path-changes", "path failovers"},
+      {"path-changes", "sent again by another path"},
+      {"path-changes", "known to have arrived by a dead path"}};
   return table;
 }
 
