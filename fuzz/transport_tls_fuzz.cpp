@@ -70,7 +70,8 @@ static void check_records(ByteSpan bytes, std::size_t piece, std::size_t read) {
     bytes = bytes.subspan(3);
     const ByteSpan content = bytes.first(std::min(claimed, bytes.size()));
     bytes = bytes.subspan(content.size());
-    data_only = data_only && type == ContentType::application_data && !content.empty();
+    data_only = data_only && type == ContentType::application_data && !content.empty() &&
+                content.size() <= record_content_bytes_max;
     if (data_only) carried += as_text(content);
     const std::size_t at = sent.size();
     sent.resize(at + content.size() + record_overhead_bytes);
