@@ -6,6 +6,7 @@
 
 #include <velo/messenger/messenger.hpp>
 #include <velo/transport/backends/inproc.hpp>
+#include <velo/transport/backends/quic.hpp>
 #include <velo/transport/backends/shm.hpp>
 #include <velo/transport/backends/tcp.hpp>
 #include <velo/transport/backends/tls.hpp>
@@ -31,7 +32,7 @@ namespace velo::messenger_conformance_test {
 
 using namespace std::chrono_literals;  // NOLINT(google-build-using-namespace)
 
-enum class Kind : std::uint8_t { tcp, tls, uds, inproc, shm };
+enum class Kind : std::uint8_t { tcp, tls, quic, uds, inproc, shm };
 enum class Where : std::uint8_t { real, sim };
 
 /// What the dials of one messenger came to.
@@ -119,24 +120,30 @@ class Arena : public testing::TestWithParam<std::tuple<Kind, Where>> {
   }
 
   static Kind kind() { return std::get<0>(GetParam()); }
+  /// How long dialling may take to find that nobody is there: a closed UDP port does not say so.
+  static Duration dial_time_max() { return kind() == Kind::quic ? Duration(2s) : Duration(50ms); }
   static Where where() { return std::get<1>(GetParam()); }
   World& world(std::size_t side) { return driver_->world(side); }
 
   /// A messenger of that side; side 0 is always found at the same address.
   std::unique_ptr<Messenger> build(std::size_t side, std::size_t calls_max = 0) {
+    auto built = try_build(side, calls_max);
+    EXPECT_TRUE(built) << built.error().to_string();
+    return built ? std::move(*built) : nullptr;
+  }
+  Result<std::unique_ptr<Messenger>> try_build(std::size_t side, std::size_t calls_max = 0) {
     auto builder = Messenger::builder(world(side));
     builder.add_transport(
         std::make_unique<WatchedTransport>(make(side), world(side).clock(), dials.at(side)));
     if (calls_max != 0) builder.calls_max(calls_max);
     auto built = builder.build();
-    EXPECT_TRUE(built) << built.error().to_string();
-    if (!built) return nullptr;
-    const std::string key = kind() == Kind::tls ? "tls" : "tcp";
-    if (side == 0 && (kind() == Kind::tcp || kind() == Kind::tls) && port_ == 0) {
-      const auto entry = (*built)->peer_info().address.at(key);
-      port_ = transport::parse_interface_endpoints(entry, key)->front().port;
+    if (!built || side != 0 || port_ != 0) return built;
+    for (const std::string key : {"tcp", "tls", "quic"}) {
+      const auto& address = (*built)->peer_info().address;
+      if (address.find(key) == address.end()) continue;
+      port_ = transport::parse_interface_endpoints(address.at(key), key)->front().port;
     }
-    return std::move(*built);
+    return built;
   }
 
   bool until(const std::function<bool()>& condition) { return driver_->wait(condition); }
@@ -164,12 +171,9 @@ class Arena : public testing::TestWithParam<std::tuple<Kind, Where>> {
       if (side == 0) options.bind = Endpoint::tcp("127.0.0.1", port_);
       return transport::make_tcp(std::move(options));
     }
-    if (kind() == Kind::tls) {
-      transport::TlsOptions options;
-      options.credentials =
-          transport::conformance::test_credentials(static_cast<std::uint8_t>(side + 1));
-      if (side == 0) options.bind = Endpoint::tcp("127.0.0.1", port_);
-      return transport::make_tls(std::move(options));
+    if (kind() == Kind::tls) return make_secure<transport::TlsOptions>(side, transport::make_tls);
+    if (kind() == Kind::quic) {
+      return make_secure<transport::QuicOptions>(side, transport::make_quic);
     }
     const std::string path = uds_path_ + (side == 0 ? "-server" : "-client");
     if (kind() == Kind::shm) {
@@ -180,6 +184,17 @@ class Arena : public testing::TestWithParam<std::tuple<Kind, Where>> {
     transport::UdsOptions options;
     options.path = path;
     return transport::make_uds(std::move(options));
+  }
+
+  template <class Options>
+  std::unique_ptr<transport::Transport> make_secure(
+      std::size_t side, std::unique_ptr<transport::Transport> (*make)(Options)) {
+    Options options;
+    options.credentials =
+        transport::conformance::test_credentials(static_cast<std::uint8_t>(side + 1));
+    if (kind() == Kind::quic) options.connect_timeout = dial_time_max();
+    if (side == 0) options.bind = Endpoint::tcp("127.0.0.1", port_);
+    return make(std::move(options));
   }
 
   std::shared_ptr<transport::InprocHub> hub_ = transport::make_inproc_hub(9);
