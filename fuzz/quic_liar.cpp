@@ -169,12 +169,12 @@ bool QuicLiar::say(std::size_t index, std::string_view bytes, bool and_end) {
     streams_.push_back(stream);
   }
   if (over_) return false;
-  chunks_.push_back({streams_[index], std::string(bytes), 0, and_end});
+  chunks_.push_back({streams_[index], {bytes.begin(), bytes.end()}, 0, and_end});
   return true;
 }
 
 void QuicLiar::say_datagram(std::string_view bytes) {
-  chunks_.push_back({-1, std::string(bytes), 0, false});
+  chunks_.push_back({-1, {bytes.begin(), bytes.end()}, 0, false});
 }
 
 void QuicLiar::reset(std::size_t index, std::uint64_t code) {

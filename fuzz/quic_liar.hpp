@@ -48,8 +48,8 @@ class QuicLiar {
  private:
   friend struct QuicLiarCallbacks;
   struct Chunk {
-    std::int64_t stream;  ///< -1: a datagram
-    std::string bytes;
+    std::int64_t stream;      ///< -1: a datagram
+    std::vector<char> bytes;  ///< stays where it is when this is moved
     std::size_t sent = 0;
     bool end = false;
   };
