@@ -82,6 +82,11 @@ static void check(const Certificate& certificate) {
   reissue(certificate);
 }
 
+/// Once: too long for any corpus.
+static bool refuses_huge_text() {
+  return !Certificate::chain_from_pem(std::string(limits::file_bytes_max + 1, '-')).has_value();
+}
+
 static void check_keys(ByteSpan bytes) {
   if (const auto key = PublicKey::from_der(bytes); key.has_value()) {
     VELO_CHECK(ByteSpan(key->der()).size() == bytes.size());
@@ -102,6 +107,8 @@ static void check_keys(ByteSpan bytes) {
 extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
   const std::string_view text(reinterpret_cast<const char*>(data), size);
   namespace fuzzed = velo::crypto::certificate_fuzz;
+  static const bool is_bounded = fuzzed::refuses_huge_text();
+  VELO_CHECK(is_bounded);
   if (const auto certificate = velo::crypto::Certificate::from_der(velo::as_bytes(text));
       certificate.has_value()) {
     fuzzed::check(*certificate);

@@ -19,6 +19,7 @@ struct Outcome {
   bool refused = false;
   bool complete = false;
   unsigned status = 0;
+  bool keep_alive = false;
   std::string body;
 
   bool operator==(const Outcome&) const = default;
@@ -31,13 +32,17 @@ static Outcome read(std::string_view bytes, std::size_t piece) {
     const std::string_view next = bytes.substr(0, piece);
     bytes.remove_prefix(next.size());
     outcome.refused = !response.feed(next);
+    VELO_CHECK(response.started());
     const std::string body = response.take_body();
     VELO_CHECK(body.size() <= body_max);
     outcome.body += body;
   }
   if (!outcome.refused && response.has_head()) outcome.refused = !response.finish();
   outcome.complete = response.complete();
-  if (response.has_head()) outcome.status = response.status();
+  if (response.has_head()) {
+    outcome.status = response.status();
+    outcome.keep_alive = response.keep_alive();
+  }
   return outcome;
 }
 
@@ -54,5 +59,7 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
   // is the same one.
   VELO_CHECK(one.complete == other.complete);
   if (one.complete) VELO_CHECK(one == other);
+  // At once it may be more than is held, which must be refused.
+  static_cast<void>(read(text, text.size()));
   return 0;
 }

@@ -5,6 +5,7 @@
 #include <velo/base/check.hpp>
 #include <velo/discovery/limits.hpp>
 
+#include <algorithm>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -45,6 +46,10 @@ static void check_tail(std::string_view tail) {
   if (const auto key = etcd::parse_key_tail<Subject>(tail)) {
     VELO_CHECK(etcd::key_tail<Subject>(*key) == tail);
   }
+  // The name of a cluster cannot lead out of its own keys.
+  if (!etcd::valid_cluster(tail)) return;
+  const std::string prefix = etcd::key_prefix<Subject>(tail);
+  VELO_CHECK(std::ranges::count(prefix, '/') == 4 && prefix.ends_with('/'));
 }
 
 }  // namespace velo::discovery_etcd_wire_fuzz
@@ -67,6 +72,11 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
   const auto refusal = etcd::read_refusal(data[0], text);
   VELO_CHECK(refusal.code != 0 && refusal.message.size() <= 1024);
   static_cast<void>(etcd::to_error(refusal));
+  static_cast<void>(etcd::wants_new_token(refusal));
+  if (const auto token = etcd::read_token(text)) {
+    VELO_CHECK(token->size() <= limits::etcd_token_bytes_max);
+    VELO_CHECK(token->find_first_of("\r\n") == token->npos);
+  }
   const auto id = velo::InstanceId::parse("00112233-4455-4677-8899-aabbccddeeff").value();
   check_value<PeerSubject>(id, text);
   check_value<ServiceSubject>({"math.sum", id}, text);

@@ -13,8 +13,10 @@
 #include <cstddef>
 #include <cstdint>
 #include <cstdlib>
+#include <memory>
 #include <string>
 #include <string_view>
+#include <utility>
 #include <vector>
 
 namespace velo::transport::transport_framing_fuzz {
@@ -23,6 +25,7 @@ struct Frame {
   FrameType type;
   std::string header;
   std::string payload;
+  std::size_t dropped = 0;
   friend bool operator==(const Frame&, const Frame&) = default;
 };
 
@@ -44,7 +47,7 @@ static Outcome parse_whole(ByteSpan stream) {
     if (status == FrameParser::Status::incomplete) require(parser.missing_bytes() > 0);
     if (status != FrameParser::Status::frame) return outcome;
     outcome.frames.push_back({parser.type(), std::string(as_text(parser.header())),
-                              std::string(as_text(parser.payload()))});
+                              std::string(as_text(parser.payload())), 0});
     // What was parsed is what encoding gives.
     std::vector<std::byte> again(parser.frame_bytes());
     encode_frame(again, {parser.type(), parser.header(), parser.payload()});
@@ -52,9 +55,10 @@ static Outcome parse_whole(ByteSpan stream) {
   }
 }
 
-static Outcome parse_in_pieces(ByteSpan stream, ByteSpan cuts) {
+static Outcome parse_in_pieces(ByteSpan stream, ByteSpan cuts,
+                               const std::shared_ptr<MemoryBudget>& budget) {
   Outcome outcome;
-  FrameReader reader(std::make_shared<MemoryBudget>());
+  FrameReader reader(budget);
   std::vector<std::byte> scratch(limits::read_buffer_bytes);
   std::size_t cut = 0;
   const auto piece = [&]() -> std::size_t {
@@ -73,7 +77,7 @@ static Outcome parse_in_pieces(ByteSpan stream, ByteSpan cuts) {
       stream = stream.subspan(count);
       outcome.fault = reader.commit(count, [&](const InFrame& frame) {
         outcome.frames.push_back({frame.type(), std::string(as_text(frame.header())),
-                                  frame.retain_payload().to_string()});
+                                  frame.retain_payload().to_string(), frame.dropped_bytes()});
         return true;
       });
       if (outcome.fault != FrameFault::none) return outcome;
@@ -85,11 +89,30 @@ static Outcome parse_in_pieces(ByteSpan stream, ByteSpan cuts) {
   return outcome;
 }
 
+/// Without room for large frames each still comes, and says how much is missing of it.
+static void check_without_room(ByteSpan stream, ByteSpan cuts, const Outcome& whole) {
+  const auto budget = std::make_shared<MemoryBudget>();
+  budget->take(budget->bytes_max());
+  const Outcome poor = parse_in_pieces(stream, cuts, budget);
+  require(budget->used() == budget->bytes_max());
+  require(poor.fault == whole.fault && poor.frames.size() == whole.frames.size());
+  for (std::size_t i = 0; i < poor.frames.size(); ++i) {
+    const Frame& frame = poor.frames[i];
+    Frame expected = whole.frames[i];
+    if (frame.dropped != 0) expected.dropped = std::exchange(expected.payload, {}).size();
+    require(frame == expected);
+  }
+}
+
 /// A receiver that has had enough after `taken` frames gets no more, and nothing is held for it.
-static void check_stopping(ByteSpan stream, const Outcome& whole, std::size_t taken) {
+static void check_stopping(ByteSpan stream, const Outcome& whole, std::size_t taken,
+                           std::size_t room) {
   if (whole.frames.size() <= taken) return;
-  FrameReader reader(std::make_shared<MemoryBudget>());
-  std::vector<std::byte> scratch(limits::read_buffer_bytes);
+  const auto budget = std::make_shared<MemoryBudget>();
+  budget->take(budget->bytes_max() - room);
+  FrameReader reader(budget);
+  // So short that large frames do not fit.
+  std::vector<std::byte> scratch(FrameReader::own_block_bytes_min);
   reader.begin(scratch);
   std::size_t seen = 0;
   bool stopped = false;
@@ -107,7 +130,7 @@ static void check_stopping(ByteSpan stream, const Outcome& whole, std::size_t ta
     require(fault == FrameFault::none);
   }
   reader.clear();
-  require(reader.held_bytes() == 0 && seen == taken + 1);
+  require(reader.held_bytes() == 0 && reader.idle() && seen == taken + 1);
 }
 
 }  // namespace velo::transport::transport_framing_fuzz
@@ -120,9 +143,14 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
   const std::size_t cuts = std::min(wanted, size - 2);
   const velo::ByteSpan stream = input.subspan(2 + cuts);
   const fuzz::Outcome whole = fuzz::parse_whole(stream);
-  const fuzz::Outcome pieces = fuzz::parse_in_pieces(stream, input.subspan(2, cuts));
+  const fuzz::Outcome pieces =
+      fuzz::parse_in_pieces(stream, input.subspan(2, cuts), std::make_shared<velo::MemoryBudget>());
   fuzz::require(whole.frames == pieces.frames);
   fuzz::require(whole.fault == pieces.fault);
-  fuzz::check_stopping(stream, whole, wanted % 4);
+  fuzz::check_without_room(stream, input.subspan(2, cuts), whole);
+  for (const std::size_t taken : {std::size_t{0}, wanted % 4}) {
+    fuzz::check_stopping(stream, whole, taken, velo::limits::frame_bytes_max * 2);
+    fuzz::check_stopping(stream, whole, taken, 0);
+  }
   return 0;
 }

@@ -173,7 +173,9 @@ TEST_F(Scrape, ConnectionsAreBounded) {
   Client& refused = client();
   EXPECT_TRUE(sim.run_until([&] { return refused.closed; }, 1s));
   for (auto& one : clients) {
-    if (one.get() != &refused) EXPECT_FALSE(one->closed);
+    if (one.get() != &refused) {
+      EXPECT_FALSE(one->closed);
+    }
   }
 }
 

@@ -111,7 +111,9 @@ TEST(MulticastMessage, BytesAreThoseOfThePage) {
     const auto shown = page.find(name);
     const std::string written = codec::to_hex(bytes_of(message));
     EXPECT_TRUE(shown != page.end()) << "the page has no example: " << name << "\n" << written;
-    if (shown != page.end()) EXPECT_EQ(shown->second, written) << name;
+    if (shown != page.end()) {
+      EXPECT_EQ(shown->second, written) << name;
+    }
   }
   EXPECT_EQ(page.size(), examples().size());
 }
