@@ -241,10 +241,9 @@ class Outside {
         return;
       case 5: forge(ids, what / 8, to_server); break;
       case 6:
-        back_ = open(static_cast<std::uint16_t>(5002 + what),
-                     [this](const Endpoint&, ByteSpan datagram) {
-                       meddle(std::string(as_text(datagram)), false);
-                     });
+        back_ = open(next_port_++, [this](const Endpoint&, ByteSpan datagram) {
+          meddle(std::string(as_text(datagram)), false);
+        });
         break;
       case 7: pass(std::string(static_cast<std::size_t>(what), 'n'), to_server); break;
       default: break;
@@ -289,6 +288,7 @@ class Outside {
   std::vector<std::unique_ptr<Stranger>> strangers_;
   std::unique_ptr<DatagramSocket> front_;
   std::unique_ptr<DatagramSocket> back_;
+  std::uint16_t next_port_ = 5002;
   Endpoint victim_;
   Refuses refuses_;
   std::unique_ptr<Transport> victim_transport_;
