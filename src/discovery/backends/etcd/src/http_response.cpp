@@ -24,6 +24,7 @@ struct HttpResponse::Parser {
   std::string unparsed;  ///< an incomplete head or chunk head; Beast wants it again with more
   std::string body;
   bool started = false;
+  bool in_chunk_head = false;  ///< of which Beast wants more
 
   explicit Parser(std::size_t max) : body_bytes_max(max) {
     beast.eager(true);
@@ -36,6 +37,10 @@ struct HttpResponse::Parser {
 
 namespace http_response_detail {
 
+/// Asked again with less than a last chunk's head ("0", and two ends of lines), Beast gives up the
+/// process. After any incomplete one at least this much is to come.
+constexpr std::size_t chunk_head_bytes_min = 5;
+
 static Error refused(const boost::beast::error_code& code) {
   if (code == http::error::header_limit || code == http::error::body_limit) {
     return velo::make_error(velo::Errc::overloaded, "HTTP: " + code.message());
@@ -46,6 +51,8 @@ static Error refused(const boost::beast::error_code& code) {
 }  // namespace http_response_detail
 
 Result<void> HttpResponse::Parser::parse() {
+  if (in_chunk_head && unparsed.size() < http_response_detail::chunk_head_bytes_min) return {};
+  in_chunk_head = false;
   std::array<char, 16384> piece;
   std::string_view rest = unparsed;
   while (!rest.empty()) {
@@ -64,7 +71,10 @@ Result<void> HttpResponse::Parser::parse() {
     }
     body.append(piece.data(), got);
     rest.remove_prefix(used);
-    if (code == http::error::need_more) break;
+    if (code == http::error::need_more) {
+      in_chunk_head = beast.is_header_done();
+      break;
+    }
     if (code && code != http::error::need_buffer) return http_response_detail::refused(code);
     if (used == 0 && got == 0) break;
   }

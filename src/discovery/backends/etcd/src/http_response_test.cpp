@@ -35,6 +35,18 @@ TEST(HttpResponse, IsTheSameHoweverItsBytesArrive) {
   }
 }
 
+TEST(HttpResponse, MayHaveNoChunksHoweverItsBytesArrive) {
+  const std::string text = "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n";
+  for (std::size_t piece = 1; piece <= text.size(); ++piece) {
+    HttpResponse response(body_max);
+    for (std::size_t at = 0; at < text.size(); at += piece) {
+      ASSERT_FALSE(response.complete());
+      ASSERT_TRUE(response.feed(std::string_view(text).substr(at, piece))) << piece;
+    }
+    EXPECT_TRUE(response.complete()) << piece;
+  }
+}
+
 TEST(HttpResponse, WithALengthEndsThere) {
   HttpResponse response(body_max);
   ASSERT_TRUE(response.feed("HTTP/1.1 200 OK\r\nContent-Length: 4\r\nConnection: close\r\n\r\nbo"));
