@@ -45,6 +45,16 @@ RUNS = {
     "handler_calls_back": [
         ([], ["greet: hello, Ada", "peers: 1", "dance: I learned to dance", "again: .*dance.*"])
     ],
+    "work_queue": [
+        (
+            [],
+            [
+                "60 jobs are queued",
+                r"a worker was killed with job \d+ in its hands",
+                "60 done, 1 delivered again, 0 left",
+            ],
+        )
+    ],
     "messenger_inner": [([], ["same instance: yes", "uptime: running"])],
     "messenger_builder": [([], ["ping -> pong", "the client knows 1 peer"])],
     "peer_discovery": [([], [r"found process \d+", "it has left"])],

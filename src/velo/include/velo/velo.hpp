@@ -25,6 +25,9 @@
 #include <velo/discovery/discovery.hpp>
 #include <velo/discovery/services.hpp>
 #include <velo/messenger/messenger.hpp>
+#include <velo/queue/backends/memory.hpp>
+#include <velo/queue/backends/messenger.hpp>
+#include <velo/queue/typed.hpp>
 #include <velo/runtime/real_world.hpp>
 #include <velo/telemetry/scrape_endpoint.hpp>
 #include <velo/transport/backends/inproc.hpp>
@@ -46,6 +49,9 @@
 namespace velo {
 
 using discovery::PeerDiscovery;
+using queue::WorkQueue;
+using queue::WorkQueueReceiver;
+using queue::WorkQueueSender;
 using runtime::RealWorld;
 using runtime::RuntimeOptions;
 using transport::Transport;
