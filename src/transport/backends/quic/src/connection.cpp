@@ -216,7 +216,7 @@ void QuicConnection::settle(std::uint64_t bytes) noexcept {
 }
 
 void QuicConnection::arm() {
-  TimePoint at = session_->expiry();
+  TimePoint at = session_->alarm();
   if (!established_ && handshake_deadline_ < at) at = handshake_deadline_;
   // One that fires too early costs a look; to move it costs more.
   if (timer_ && timer_at_ <= at) return;

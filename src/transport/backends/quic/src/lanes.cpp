@@ -13,9 +13,9 @@ SendStream& Lanes::at(std::size_t index) {
   return *streams_[index];
 }
 
-void Lanes::append(QueuedFrame&& frame) {
+void Lanes::append(QueuedFrame&& frame, const SendBlock& block) {
   SendStream& stream = stream_of(frame.lane, frame.size());
-  stream.append(std::move(frame));
+  stream.append(std::move(frame), block);
   if (std::exchange(stream.in_turn, true)) return;
   line_.push_back(&stream);
 }
@@ -25,7 +25,7 @@ SendStream& Lanes::stream_of(std::uint32_t lane, std::size_t bytes) {
   if (lane != OutFrame::any_lane) {
     return at(ordered_first + lane % limits::quic_ordered_streams_max);
   }
-  if (group_ == nullptr || group_bytes_ + bytes > group_bytes_max) {
+  if (group_ == nullptr || group_bytes_ + bytes > group_bytes_max_) {
     group_ = &least_busy();
     group_bytes_ = 0;
   }

@@ -19,10 +19,15 @@ namespace velo::transport {
 
 class Lanes {
  public:
-  /// Puts the frame on its stream.
-  void append(QueuedFrame&& frame);
+  /// Puts the frame, whose head lies in `block`, on its stream.
+  void append(QueuedFrame&& frame, const SendBlock& block);
   /// What follows was accepted later than all before: small frames in no order begin another group.
   void begin_batch() noexcept { group_ = nullptr; }
+  /// Small frames in no order that come together travel together: as many as fit into a packet, so
+  /// that one that is lost delays few. Within a host packets are lost only when a socket is full,
+  /// and then all that follow are: there a stream carries more of them, as each that is begun costs
+  /// time at both ends.
+  void group_within_host() noexcept { group_bytes_max_ = group_bytes_within_host; }
 
   /// The stream whose turn it is and that is not blocked; null if there is none.
   SendStream* next() noexcept;
@@ -44,8 +49,9 @@ class Lanes {
   std::size_t opened() const noexcept;
 
  private:
-  /// Small frames in no order that come together travel together, up to about a packet.
-  static constexpr std::size_t group_bytes_max = 1024;
+  /// About a packet.
+  static constexpr std::size_t group_bytes = 1300;
+  static constexpr std::size_t group_bytes_within_host = std::size_t{16} << 10;
   static constexpr std::size_t ordered_first = 1;
   static constexpr std::size_t unordered_first = ordered_first + limits::quic_ordered_streams_max;
   static constexpr std::size_t streams_max = unordered_first + limits::quic_unordered_streams_max;
@@ -59,6 +65,7 @@ class Lanes {
   std::size_t unordered_last_ = 0;  ///< the one that was taken last
   SendStream* group_ = nullptr;
   std::size_t group_bytes_ = 0;
+  std::size_t group_bytes_max_ = group_bytes;
   std::deque<SendStream*> line_;  ///< those that have something to send, in turn
 };
 

@@ -20,6 +20,7 @@ std::byte* FrameInbox::room(std::size_t bytes) {
         frames_.empty() ? block_bytes_min : std::min(2 * next_capacity_, limits::write_block_bytes);
     capacity_ = std::max(bytes, next_capacity_);
     block_ = std::make_shared_for_overwrite<std::byte[]>(capacity_);
+    block_named_ = false;
     used_ = 0;
   }
   std::byte* at = block_.get() + used_;
@@ -28,9 +29,8 @@ std::byte* FrameInbox::room(std::size_t bytes) {
 }
 
 void FrameInbox::push(const OutFrame& frame, std::size_t size, Bytes shared, std::uint64_t end) {
-  QueuedFrame queued;
-  queued.head_bytes = size - shared.size();
-  std::byte* at = room(queued.head_bytes);
+  const std::size_t head_bytes = size - shared.size();
+  std::byte* at = room(head_bytes);
   if (shared.empty()) {
     encode_frame({at, size}, frame);
   } else {
@@ -40,18 +40,20 @@ void FrameInbox::push(const OutFrame& frame, std::size_t size, Bytes shared, std
       std::memcpy(at + preamble_bytes, frame.header.data(), frame.header.size());
     }
   }
-  queued.block = block_;
+  QueuedFrame& queued = frames_.emplace_back();
+  if (!std::exchange(block_named_, true)) queued.block = block_;
   queued.head = at;
+  queued.head_bytes = head_bytes;
   queued.payload = std::move(shared);
   queued.end = end;
   queued.lane = frame.lane;
   queued.may_be_lost = frame.may_be_lost;
-  frames_.push_back(std::move(queued));
 }
 
 void FrameInbox::clear() noexcept {
   frames_.clear();
   block_.reset();
+  block_named_ = false;
   used_ = 0;
   capacity_ = 0;
 }

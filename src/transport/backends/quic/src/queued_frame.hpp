@@ -18,7 +18,7 @@ namespace velo::transport {
 using SendBlock = std::shared_ptr<std::byte[]>;
 
 struct QueuedFrame {
-  SendBlock block;  ///< holds `head`
+  SendBlock block;  ///< holds `head`; null: the one of the frame before it does
   const std::byte* head = nullptr;
   std::size_t head_bytes = 0;
   Bytes payload;          ///< follows the head, when it is shared
@@ -35,7 +35,10 @@ class FrameInbox {
   /// `shared` is the payload when it is at least limits::shared_payload_bytes_min.
   void push(const OutFrame& frame, std::size_t size, Bytes shared, std::uint64_t end);
   /// Gives all frames to `out`, which is empty.
-  void take(std::vector<QueuedFrame>& out) noexcept { frames_.swap(out); }
+  void take(std::vector<QueuedFrame>& out) noexcept {
+    frames_.swap(out);
+    block_named_ = false;
+  }
   void clear() noexcept;
 
  private:
@@ -45,6 +48,7 @@ class FrameInbox {
 
   std::vector<QueuedFrame> frames_;
   SendBlock block_;
+  bool block_named_ = false;  ///< a frame that waits has it
   std::size_t used_ = 0;
   std::size_t capacity_ = 0;
   std::size_t next_capacity_ = block_bytes_min;

@@ -8,9 +8,9 @@
 
 namespace velo::transport {
 
-void SendStream::append(QueuedFrame&& frame) {
+void SendStream::append(QueuedFrame&& frame, const SendBlock& block) {
   const std::size_t size = frame.size();
-  append_head(frame);
+  append_head(frame, block);
   if (!frame.payload.empty()) {
     Segment& segment = segments_.emplace_back();
     segment.data = frame.payload.data();
@@ -20,10 +20,10 @@ void SendStream::append(QueuedFrame&& frame) {
   append_run(size, frame.end);
 }
 
-void SendStream::append_head(QueuedFrame& frame) {
+void SendStream::append_head(const QueuedFrame& frame, const SendBlock& block) {
   if (!segments_.empty()) {
     Segment& last = segments_.back();
-    if (last.block == frame.block && last.data + last.size == frame.head) {
+    if (last.block == block && last.data + last.size == frame.head) {
       last.size += frame.head_bytes;
       return;
     }
@@ -31,7 +31,7 @@ void SendStream::append_head(QueuedFrame& frame) {
   Segment& segment = segments_.emplace_back();
   segment.data = frame.head;
   segment.size = frame.head_bytes;
-  segment.block = std::move(frame.block);
+  segment.block = block;
 }
 
 void SendStream::append_run(std::size_t size, std::uint64_t end_position) {

@@ -24,7 +24,7 @@ class SendStream {
   bool blocked = false;  ///< its window is used up, as of this flush
   bool in_turn = false;  ///< stands in the line of streams that have something to send
 
-  void append(QueuedFrame&& frame);
+  void append(QueuedFrame&& frame, const SendBlock& block);
 
   bool pending() const noexcept { return sent_ < end_; }
   std::uint64_t unsent() const noexcept { return end_ - sent_; }
@@ -63,7 +63,7 @@ class SendStream {
     std::uint64_t end_position = 0;
   };
 
-  void append_head(QueuedFrame& frame);
+  void append_head(const QueuedFrame& frame, const SendBlock& block);
   void append_run(std::size_t size, std::uint64_t end_position);
 
   std::deque<Segment> segments_;  ///< from the first that is not acknowledged

@@ -13,10 +13,17 @@
 
 #include <algorithm>
 #include <array>
+#include <chrono>
 #include <utility>
 
 namespace velo::transport {
 namespace session_detail {
+
+/// Of timers, as RFC 9002 has it. The library wants to acknowledge a packet after an eighth of a
+/// round trip. Within a host that is a few microseconds: a timer would be set and go off for every
+/// packet, just before an answer leaves that carries the acknowledgement anyway. The other end
+/// expects one within 25 ms (max_ack_delay).
+constexpr Duration timer_granularity = std::chrono::milliseconds(1);
 
 static std::uint64_t nanoseconds(Duration duration) noexcept {
   return duration > Duration::zero() ? static_cast<std::uint64_t>(duration.count()) : 0;
@@ -103,6 +110,7 @@ ngtcp2_cid QuicSession::new_id() {
 bool QuicSession::begin(std::shared_ptr<const TlsCredentials> credentials, const QuicRoute& route,
                         const Arrival* arrival) {
   paced_ = !session_detail::on_this_host(route.there);
+  if (!paced_) lanes_.group_within_host();
   ngtcp2_callbacks callbacks;
   QuicCallbacks::fill(callbacks, server_);
   ngtcp2_settings settings;
@@ -151,6 +159,13 @@ void QuicSession::establish() {
 
 TimePoint QuicSession::expiry() const noexcept {
   return over_ ? TimePoint::never() : from_quic_time(ngtcp2_conn_get_expiry(native_));
+}
+
+TimePoint QuicSession::alarm() const noexcept {
+  const TimePoint at = expiry();
+  // What is left to send may wait for the network's pace, which is finer.
+  if (paced_ && (lanes_.pending() || !datagrams_.empty())) return at;
+  return std::max(at, from_quic_time(now_) + session_detail::timer_granularity);
 }
 
 void QuicSession::expire() {

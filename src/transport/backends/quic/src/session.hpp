@@ -64,6 +64,8 @@ class QuicSession {
   void expire();
   /// When expire() is to be called.
   TimePoint expiry() const noexcept;
+  /// When to look whether it is: later by up to a millisecond, where only an acknowledgement waits.
+  TimePoint alarm() const noexcept;
   /// What was read into the shared buffer is saved: another reader begins there.
   void park();
 
@@ -120,6 +122,7 @@ class QuicSession {
   ngtcp2_ssize write_datagram(std::uint8_t* out, ngtcp2_path_storage& path, bool& again);
   ngtcp2_ssize write_stream(SendStream& stream, std::uint8_t* out, ngtcp2_path_storage& path,
                             bool& again);
+  bool all_said(std::size_t packet_bytes) noexcept;
   void finish_sentence();
   void tell_written();
 
@@ -142,6 +145,7 @@ class QuicSession {
   std::uint64_t handshake_bytes_ = 0;
 
   Lanes lanes_;
+  bool ends_with_data_ = false;  ///< the packet that was written last
   std::vector<QueuedFrame> collected_;
   std::uint64_t collected_position_ = 0;
   std::deque<QueuedFrame> datagrams_;  ///< those that may be lost

@@ -21,6 +21,8 @@ constexpr int packets_per_flush_max = 256;
 constexpr std::size_t vectors_max = 16;
 /// Before the last one.
 constexpr int last_packets_max = 4;
+/// The library had something left to say only if it left a packet with less room than this.
+constexpr std::size_t room_bytes_min = 128;
 
 }  // namespace session_write_detail
 
@@ -35,13 +37,16 @@ void QuicSession::collect() {
   owner_.collect(collected_);
   if (collected_.empty()) return;
   lanes_.begin_batch();
+  SendBlock block;
   for (QueuedFrame& frame : collected_) {
+    if (frame.block != nullptr) block = std::move(frame.block);
     collected_position_ = frame.end;
     if (frame.may_be_lost && frame.size() <= limits::quic_datagram_bytes_max &&
         datagrams_possible()) {
+      frame.block = block;
       add_datagram(std::move(frame));
     } else {
-      lanes_.append(std::move(frame));
+      lanes_.append(std::move(frame), block);
     }
   }
   collected_.clear();
@@ -113,6 +118,7 @@ ngtcp2_ssize QuicSession::write_stream(SendStream& stream, std::uint8_t* out,
       native.data(), gathered.count, now_);
   if (taken > 0) stream.advance(static_cast<std::size_t>(taken));
   again = written == NGTCP2_ERR_WRITE_MORE;
+  ends_with_data_ = taken > 0 && !again;
   if (written == NGTCP2_ERR_STREAM_DATA_BLOCKED) {
     stream.blocked = true;
     again = true;
@@ -124,6 +130,7 @@ ngtcp2_ssize QuicSession::write_stream(SendStream& stream, std::uint8_t* out,
 
 /// One packet; 0 when there is nothing to write, or no room in the network.
 ngtcp2_ssize QuicSession::write_packet(std::uint8_t* out, ngtcp2_path_storage& path) {
+  ends_with_data_ = false;
   for (;;) {
     bool again = false;
     if (confirmed_ && !datagrams_.empty()) {
@@ -144,6 +151,15 @@ ngtcp2_ssize QuicSession::write_packet(std::uint8_t* out, ngtcp2_path_storage& p
                                      PacketSender::packet_bytes_max, &taken,
                                      NGTCP2_WRITE_STREAM_FLAG_NONE, -1, nullptr, 0, now_);
   }
+}
+
+/// Nothing is left to send after this packet: its last part were the last bytes of a stream, and
+/// there was room for more. To ask the library whether it has anything to add costs almost as much
+/// as a packet; what it has comes before the data of streams.
+bool QuicSession::all_said(std::size_t packet_bytes) noexcept {
+  return ends_with_data_ && lanes_.next() == nullptr &&
+         packet_bytes + writing::room_bytes_min <
+             ngtcp2_conn_get_path_max_tx_udp_payload_size(native_);
 }
 
 /// What the library itself has to say, such as that the handshake is complete; no frames.
@@ -182,6 +198,10 @@ void QuicSession::flush() {
     }
     if (written == 0) break;
     sender.commit(static_cast<std::size_t>(written), QuicRoute::read(path.path));
+    if (all_said(static_cast<std::size_t>(written))) {
+      ++packets;
+      break;
+    }
   }
   sender.send();
   if (over_) return;
