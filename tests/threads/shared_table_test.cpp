@@ -61,6 +61,7 @@ static const std::map<std::string, std::string> table = {
     {"velo/messenger/handler.hpp", "SharedNodes.MessengersDoEverythingAtOnce"},
     {"velo/messenger/messenger.hpp", "SharedNodes.MessengersDoEverythingAtOnce"},
     {"velo/messenger/subsystem.hpp", "SharedSubsystems.AreAttachedAndUsedByAll"},
+    {"velo/messenger/payload_resolver.hpp", "SharedData.IsRegisteredReadAndReleasedByAll"},
     {"velo/rendezvous/error.hpp", "SharedData.IsRegisteredReadAndReleasedByAll"},
     {"velo/rendezvous/rendezvous.hpp", "SharedData.IsRegisteredReadAndReleasedByAll"},
     {"velo/runtime/real_world.hpp", "SharedWorld.ClockRandomnessAndTimers"},

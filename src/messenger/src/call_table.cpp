@@ -3,6 +3,7 @@
 
 #include "call_table.hpp"
 
+#include "protocol.hpp"
 #include "waiting_send.hpp"
 
 #include <velo/base/check.hpp>
@@ -41,6 +42,9 @@ MessageId CallSlot::id() const noexcept {
 }
 
 void CallSlot::finish(Fate fate, std::optional<Error> error, bool here) noexcept {
+  if (was_staged_) [[unlikely]] {
+    if (const auto events = table_of_.events_.lock()) events->on_staged_over(id());
+  }
   reply.fate = fate;
   reply.left = travels_on.serial() != 0;
   if (error && (!reply.left || fate == Fate::rejected)) error->mark_without_effect();
@@ -340,6 +344,12 @@ std::optional<SendStatus> status_of(const OpState& state) {
   if (!call_table_detail::EndedState::is_ended(state)) return std::nullopt;
   if (state.done()) return status_of(static_cast<const ReplyState&>(state).reply);
   return SendStatus();
+}
+
+Headers reply_headers(const Reply& reply) {
+  if (reply.headers.empty()) return {};
+  auto decoded = protocol::decode_headers(reply.headers);
+  return decoded ? std::move(*decoded) : Headers();
 }
 
 Reply take_reply(OpState& state) {

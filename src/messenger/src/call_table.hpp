@@ -40,6 +40,8 @@ class CallTableEvents {
   /// `lane`: which one of it.
   virtual void on_cancelled(MessageId id, std::uint64_t link_serial, Pattern pattern,
                             std::uint64_t charge, std::uint32_t lane) noexcept = 0;
+  /// The call ended, and had marked itself with mark_staged().
+  virtual void on_staged_over(MessageId id) noexcept = 0;
   /// A slot became free while sends wait for one.
   virtual void on_capacity() noexcept = 0;
   /// Whether the connection has written its stream up to `end`, or all of it if `end` is 0.
@@ -121,19 +123,26 @@ class alignas(64) CallSlot final : public ReplyState {
     VELO_PLANT(stale_end, generation = live_generation().value_or(generation));
     std::uint64_t live = live_.load(std::memory_order_relaxed);
     do {
-      if ((live | charged_bit) != live_word(generation, claimable_bit | charged_bit)) return false;
+      if ((live | marks) != live_word(generation, claimable_bit | marks)) return false;
     } while (!live_.compare_exchange_weak(live, live_word(generation, 0), std::memory_order_acq_rel,
                                           std::memory_order_relaxed));
     was_charged_ = (live & charged_bit) != 0;
+    was_staged_ = (live & staged_bit) != 0;
     return true;
   }
   /// The call takes `window_charge` of its connection's window from here on, and whoever ends it
   /// gives that back. False when it has ended.
   bool mark_charged(std::uint64_t generation) noexcept {
-    return change_live(generation, claimable_bit, claimable_bit | charged_bit);
+    return set_mark(generation, charged_bit, true);
   }
   bool unmark_charged(std::uint64_t generation) noexcept {
-    return change_live(generation, claimable_bit | charged_bit, claimable_bit);
+    return set_mark(generation, charged_bit, false);
+  }
+  /// Its end is to be told to on_staged_over(). False when it has ended.
+  bool mark_staged(std::uint64_t generation) noexcept {
+    if (set_mark(generation, staged_bit, true)) return true;
+    const std::uint64_t live = live_.load(std::memory_order_acquire);
+    return (live | charged_bit) == live_word(generation, claimable_bit | marks);
   }
   /// What the call took of the window; for who won claim(), until it calls end().
   std::uint64_t charge() const noexcept { return was_charged_ ? window_charge.value() : 0; }
@@ -180,18 +189,26 @@ class alignas(64) CallSlot final : public ReplyState {
 
   static constexpr std::uint64_t claimable_bit = 1;
   static constexpr std::uint64_t charged_bit = 2;
-  static constexpr unsigned live_shift = 2;
+  static constexpr std::uint64_t staged_bit = 4;
+  static constexpr std::uint64_t marks = charged_bit | staged_bit;
+  static constexpr unsigned live_shift = 3;
   static constexpr std::uint64_t live_word(std::uint64_t generation, std::uint64_t bits) noexcept {
     return generation << live_shift | bits;
   }
-  bool change_live(std::uint64_t generation, std::uint64_t from, std::uint64_t to) noexcept {
-    std::uint64_t live = live_word(generation, from);
-    return live_.compare_exchange_strong(live, live_word(generation, to), std::memory_order_acq_rel,
-                                         std::memory_order_relaxed);
+  /// False when it has ended, or the mark is so already.
+  bool set_mark(std::uint64_t generation, std::uint64_t mark, bool on) noexcept {
+    std::uint64_t live = live_.load(std::memory_order_relaxed);
+    do {
+      if ((live | marks) != live_word(generation, claimable_bit | marks)) return false;
+      if (((live & mark) != 0) == on) return false;
+    } while (!live_.compare_exchange_weak(live, live ^ mark, std::memory_order_acq_rel,
+                                          std::memory_order_relaxed));
+    return true;
   }
 
   std::atomic<std::uint64_t> live_{0};
   bool was_charged_ = false;
+  bool was_staged_ = false;
   std::uint64_t generation_ = 0;
   CallTable& table_of_;
   std::unique_ptr<StopLink> stop_;

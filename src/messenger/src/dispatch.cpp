@@ -90,7 +90,12 @@ void Impl::on_response(Link& link, const transport::InFrame& frame) {
   if (!header) return malformed(link, header.error());
   CallSlot* slot = answerable(link, header->id);
   VELO_PLANT(wrong_caller, if (auto* other = calls_->find(header->id.slot() ^ 1U)) slot = other);
-  if (slot == nullptr || !slot->claim(header->id.generation())) return;
+  if (slot == nullptr) return;
+  if (link.agreement.staged && !header->headers.empty() && header->outcome == 0 &&
+      staging_.pull_reply(link, *slot, *header)) {
+    return;
+  }
+  if (!slot->claim(header->id.generation())) return;
   if (link.stranger()) link.stranger_made_sense();
   if (link.sent_log != nullptr) link.sent_log->remove(header->id);
   const std::uint64_t charge = slot->charge();
@@ -188,7 +193,7 @@ void Impl::on_request(Link& link, const transport::InFrame& frame) {
   if (!header->headers.empty()) {
     auto headers = protocol::decode_headers(header->headers);
     if (!headers) return reject(make_error(Errc::malformed, headers.error().context()));
-    request.headers = std::move(*headers);
+    staging_.give_headers(request, std::move(*headers));
   }
   if (header->timeout_us) {
     constexpr auto longest =
@@ -203,7 +208,7 @@ void Impl::on_request(Link& link, const transport::InFrame& frame) {
 void Impl::dispatch(Link& link, const Handler& handler, InboundCall::Request request,
                     const transport::InFrame& frame) {
   if (link.stranger()) link.stranger_made_sense();
-  if (handler.mode() == DispatchMode::inline_ && !handler.is_async()) {
+  if (handler.mode() == DispatchMode::inline_ && !handler.is_async() && request.staged.empty()) {
     return run_inline(link, handler, std::move(request), frame);
   }
   const TimePoint deadline = request.deadline;
@@ -215,6 +220,8 @@ void Impl::dispatch(Link& link, const Handler& handler, InboundCall::Request req
     return call->release();
   }
   if (deadline != TimePoint::never()) note_deadline(deadline);
+  if (!call->request().staged.empty()) [[unlikely]]
+    return staging_.pull_request(call);
   if (handler.mode() == DispatchMode::inline_) return run_heap_call(call);
   if (HandlerQueue* queue = handler.queue()) return queue->submit(call);
   world_.pool().post(Task0{[](void* argument) {

@@ -25,6 +25,7 @@ static std::string_view name(std::uint16_t value) noexcept {
     case Errc::malformed: return "malformed";
     case Errc::over_budget: return "over_budget";
     case Errc::not_authenticated: return "not_authenticated";
+    case Errc::no_payload: return "no_payload";
     case Errc::not_sent: return "not_sent";
     case Errc::connection_lost: return "connection_lost";
     case Errc::unknown_peer: return "unknown_peer";

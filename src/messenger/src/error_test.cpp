@@ -11,16 +11,32 @@
 
 namespace velo::messenger::error_test {
 
-const std::vector<Errc> all = {
-    Errc::failed,           Errc::unknown_handler,   Errc::deadline_exceeded,
-    Errc::cancelled,        Errc::overloaded,        Errc::shutting_down,
-    Errc::bad_request,      Errc::handler_threw,     Errc::wrong_kind,
-    Errc::too_large,        Errc::permission_denied, Errc::malformed,
-    Errc::not_sent,         Errc::connection_lost,   Errc::unknown_peer,
-    Errc::no_route,         Errc::needs_listener,    Errc::bad_reply,
-    Errc::too_many_calls,   Errc::no_target,         Errc::headers_too_large,
-    Errc::reserved_name,    Errc::duplicate_handler, Errc::over_budget,
-    Errc::not_authenticated};
+const std::vector<Errc> all = {Errc::failed,
+                               Errc::unknown_handler,
+                               Errc::deadline_exceeded,
+                               Errc::cancelled,
+                               Errc::overloaded,
+                               Errc::shutting_down,
+                               Errc::bad_request,
+                               Errc::handler_threw,
+                               Errc::wrong_kind,
+                               Errc::too_large,
+                               Errc::permission_denied,
+                               Errc::malformed,
+                               Errc::not_sent,
+                               Errc::connection_lost,
+                               Errc::unknown_peer,
+                               Errc::no_route,
+                               Errc::needs_listener,
+                               Errc::bad_reply,
+                               Errc::too_many_calls,
+                               Errc::no_target,
+                               Errc::headers_too_large,
+                               Errc::reserved_name,
+                               Errc::duplicate_handler,
+                               Errc::over_budget,
+                               Errc::not_authenticated,
+                               Errc::no_payload};
 
 TEST(MessengerError, EveryCodeHasANameOfItsOwn) {
   std::set<std::string> names;
@@ -50,6 +66,7 @@ TEST(MessengerError, CodesThatCrossTheWireFitTheStatusByte) {
   EXPECT_EQ(static_cast<int>(Errc::malformed), 12);
   EXPECT_EQ(static_cast<int>(Errc::over_budget), 13);
   EXPECT_EQ(static_cast<int>(Errc::not_authenticated), 14);
+  EXPECT_EQ(static_cast<int>(Errc::no_payload), 15);
 }
 
 TEST(MessengerError, RetryClassSaysWhatCanHelp) {

@@ -84,7 +84,11 @@ void HandlerQueue::start_what_may_run() noexcept {
 }
 
 void HandlerQueue::run(InboundCall* call) {
-  if (!call->settled()) return call->impl().run_heap_call(call);
+  if (!call->settled()) {
+    // It keeps its place in the lane until its payload is here.
+    if (call->payload_is_here()) call->impl().run_heap_call(call);
+    return;
+  }
   // Its caller gave up between the lane and here.
   call->handler_over();
   call->release();

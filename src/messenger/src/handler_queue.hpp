@@ -36,12 +36,14 @@ class HandlerQueue {
   TimePoint reap(TimePoint now);
   std::size_t lanes() const;
 
+  /// One that has its turn.
+  static void run(InboundCall* call);
+
  private:
   static LaneSet::Options options_of(const Handler& handler);
   /// Which lane: who sent it, as far as the connection knows, or all the same.
   std::uint64_t key_of(const InboundCall& call) const noexcept;
   void start_what_may_run() noexcept;
-  static void run(InboundCall* call);
   /// Sees to it that an idle lane is reaped. True: the caller notes the time, without the lock.
   bool reap_later() noexcept;
 

@@ -225,6 +225,7 @@ Agreement agree(const Offer& ours, const std::optional<Offer>& theirs) {
   agreement.status = both("status");
   agreement.cancel = both("cancel");
   agreement.msgpack = both("msgpack");
+  agreement.staged = both("staged") && agreement.status;
   agreement.path = both("path") && agreement.same_conn;
   agreement.resume = agreement.path && both("resume");
   agreement.peer_incarnation = theirs->incarnation;

@@ -53,6 +53,7 @@ struct Agreement {
   bool window = false;   ///< the two numbers below bound what is in flight; they are 0 otherwise
   bool msgpack = false;  ///< typed bodies are MessagePack; JSON otherwise
   bool path = false;     ///< both have several transports, and can change the path
+  bool staged = false;   ///< payloads of replies may be pulled, as those of requests
   bool resume = false;   ///< and carry on by another path what a dead connection had begun
   std::uint64_t peer_incarnation = 0;
   std::uint64_t frame_bytes_max = velo::limits::frame_bytes_max;

@@ -14,6 +14,8 @@
 #include "outgoing.hpp"
 #include "peer.hpp"
 #include "protocol.hpp"
+#include "ready_links.hpp"
+#include "staging.hpp"
 #include "strangers.hpp"
 #include "subsystems.hpp"
 
@@ -80,11 +82,10 @@ class Impl final : public CallTableEvents,
                     std::uint32_t lane) noexcept override;
   /// Ends the slot of `id` if it still is that call. `here` as in CallSlot::end.
   bool end_call(MessageId id, std::optional<Error> error, bool here = true) noexcept;
-  enum class Transmitted : std::uint8_t { done, link_closed, window_full };
+  using Transmitted = messenger::Transmitted;
   /// Encodes and sends, or holds back what the window has no room for; on link_closed, and on
   /// window_full, which only meets what was held back, nothing was sent and the slot is untouched.
-  /// Whether the Op is not handed out yet, so that the slot stays this call's whatever ends it.
-  enum class SlotHold : std::uint8_t { held, loose };
+  using SlotHold = messenger::SlotHold;
   Transmitted transmit(Link& link, CallSlot& slot, MessageId id, const Outgoing& outgoing,
                        SlotHold hold);
   /// A reply to a peer that does not read replies on its own connection.
@@ -147,6 +148,9 @@ class Impl final : public CallTableEvents,
   void inbound_ended() noexcept;
   bool draining() const noexcept { return draining_.load(std::memory_order_acquire); }
 
+  Staging& staging() noexcept { return staging_; }
+  void on_staged_over(MessageId id) noexcept override { staging_.call_over(id); }
+
   // --- strangers.cpp
   /// Null: it is one too many, and dropped.
   std::shared_ptr<Link> admit_stranger(transport::ConnectionPtr connection);
@@ -196,16 +200,11 @@ class Impl final : public CallTableEvents,
 
  private:
   friend class PathEngine;
+  friend class Staging;
   friend struct PathHealthChecks;
   friend struct PeerPaths;
   friend class WaitingSend;
-  struct alignas(64) ShardState {
-    /// Ready outgoing links by peer; read and written on the shard's thread only.
-    std::unordered_map<InstanceId, Link*> ready;
-    /// The link found last; most calls in a row go to one peer.
-    InstanceId last_id;
-    Link* last_link = nullptr;
-  };
+  using ShardState = ReadyLinks;
 
   // router.cpp
   std::optional<Error> check_spec(const CallSpec& spec) const;
@@ -362,6 +361,7 @@ class Impl final : public CallTableEvents,
 
   Strangers strangers_;
   Subsystems subsystems_{*this};
+  Staging staging_;
   std::mutex metrics_mutex_;
   std::unique_ptr<NodeMetrics> metrics_;
 

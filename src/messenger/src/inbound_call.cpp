@@ -168,7 +168,13 @@ void InboundCall::send_reply(const HandlerResult& result, bool rejected) noexcep
   }
   protocol::ResponseHeader header;
   header.id = request_.id;
-  if (result && response_headers_.empty()) {
+  std::optional<std::string> staged;
+  // Chunks are what large payloads are pulled in.
+  if (result && *result && !request_.system && impl_.staging().is_large((*result)->size()))
+      [[unlikely]] {
+    staged = impl_.staging().stage_reply(link_, agreement_, **result, request_.deadline);
+  }
+  if (result && response_headers_.empty() && !staged) {
     const std::size_t size = protocol::encode_response(header, stack);
     static const Bytes nothing;
     return impl_.send_reply(link_, agreement_, transport::FrameType::response,
@@ -176,8 +182,9 @@ void InboundCall::send_reply(const HandlerResult& result, bool rejected) noexcep
   }
   inbound_call_detail::ReplyParts parts;
   if (result) {
-    if (*result) parts.payload = **result;
+    if (*result && !staged) parts.payload = **result;
     if (agreement_.status) parts.headers = std::move(response_headers_);
+    if (staged) parts.headers.insert_or_assign(std::string(staged_header_name), std::move(*staged));
   } else {
     parts = inbound_call_detail::of_error(result.error(), agreement_, rejected);
   }

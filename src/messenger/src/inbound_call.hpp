@@ -30,6 +30,7 @@ class InboundCall : public LaneItem {
     ByteSpan payload;
     std::size_t frame_bytes = 0;  ///< header and payload, as the window counts them
     Headers headers;
+    std::string staged;  ///< names the payload, which is to be pulled; empty: it is here
     bool system = false;
   };
 
@@ -67,6 +68,23 @@ class InboundCall : public LaneItem {
     response_headers_.insert_or_assign(std::move(name), std::move(value));
   }
 
+  // Of a request whose payload is pulled.
+  void expect_payload() noexcept { payload_.store(Payload::expected, std::memory_order_relaxed); }
+  /// False: it is not here, and whoever tells of its arrival runs the request.
+  bool payload_is_here() noexcept {
+    Payload expected = Payload::expected;
+    return !payload_.compare_exchange_strong(expected, Payload::waited_for,
+                                             std::memory_order_acq_rel);
+  }
+  void take_payload(Bytes payload) noexcept {
+    owned_payload_ = std::move(payload);
+    request_.payload = owned_payload_.span();
+  }
+  /// It is here, or will not come. True: the request waits to be run.
+  bool payload_over() noexcept {
+    return payload_.exchange(Payload::here, std::memory_order_acq_rel) == Payload::waited_for;
+  }
+
   bool settled() const noexcept { return settled_.load(std::memory_order_acquire); }
   /// The handler that ran for this request is over, whatever became of the request.
   void handler_over() noexcept;
@@ -101,6 +119,8 @@ class InboundCall : public LaneItem {
   mutable std::mutex stop_mutex_;
   mutable std::optional<std::stop_source> stop_;
   bool stop_requested_ = false;
+  enum class Payload : std::uint8_t { here, expected, waited_for };
+  std::atomic<Payload> payload_{Payload::here};
   std::atomic<bool> settled_{false};
   std::atomic<std::uint32_t> references_{1};
 };

@@ -25,7 +25,8 @@ Impl::Impl(World& world, ImplOptions options)
       extensions_(options.extensions),
       guard_(std::move(options.guard)),
       memory_(std::make_shared<MemoryBudget>(options.memory_bytes, options.peer_memory_bytes)),
-      shards_(world.shard_count()) {
+      shards_(world.shard_count()),
+      staging_(*this, std::move(options.resolver)) {
   const auto bound = guard_.has_key() ? guard_.own_instance() : InstanceId::random(world.random());
   // A key that is none is found by build() before.
   self_.instance_id = bound ? *bound : InstanceId();
@@ -33,6 +34,7 @@ Impl::Impl(World& world, ImplOptions options)
   offer_ = local_offer(worker_.value());
   offer_.window_calls = options.window_calls;
   offer_.window_bytes = options.window_bytes;
+  if (staging_.on()) offer_.features.emplace_back("staged");
   const PathPolicy& wishes = options.paths;
   const bool wished = !wishes.prefer.empty() || !wishes.never.empty() || wishes.private_beyond_host;
   if (transports_.size() > 1) {
@@ -255,6 +257,10 @@ MessengerBuilder& MessengerBuilder::never(std::vector<std::string> transports) {
 }
 MessengerBuilder& MessengerBuilder::require_private_beyond_host(bool required) {
   parts_->options.paths.private_beyond_host = required;
+  return *this;
+}
+MessengerBuilder& MessengerBuilder::payloads(std::shared_ptr<messenger::PayloadResolver> resolver) {
+  parts_->options.resolver = std::move(resolver);
   return *this;
 }
 MessengerBuilder& MessengerBuilder::without_extensions() {

@@ -10,6 +10,7 @@
 #include <velo/base/budget.hpp>
 #include <velo/discovery/discovery.hpp>
 #include <velo/messenger/paths.hpp>
+#include <velo/messenger/payload_resolver.hpp>
 #include <velo/transport/transport.hpp>
 
 #include <memory>
@@ -30,7 +31,12 @@ struct ImplOptions {
   std::uint64_t window_bytes = window_bytes_default;
   PathPolicy paths;
   GuardOptions guard;
+  std::shared_ptr<PayloadResolver> resolver;
 };
+
+enum class Transmitted : std::uint8_t { done, link_closed, window_full };
+/// Whether the Op is not handed out yet, so that the slot stays this call's whatever ends it.
+enum class SlotHold : std::uint8_t { held, loose };
 
 /// A send on its way to a link; borrows from the caller.
 struct Outgoing {

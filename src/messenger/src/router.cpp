@@ -41,15 +41,21 @@ static std::uint64_t left_of(const CallSlot& slot, const Link& link) noexcept {
   return left <= Duration::zero() ? 0 : static_cast<std::uint64_t>(left.count() / 1000);
 }
 
+/// As it goes out on this link now.
+static protocol::RequestHeader header_of(const Link& link, const CallSlot& slot, MessageId id,
+                                         const Outgoing& outgoing) noexcept {
+  protocol::RequestHeader header;
+  header.response_type = static_cast<protocol::ResponseType>(outgoing.pattern);
+  header.id = id;
+  header.name = outgoing.handler;
+  header.headers = outgoing.headers;
+  if (link.agreement.hdr2) header.timeout_us = left_of(slot, link);
+  return header;
+}
+
 }  // namespace router_detail
 
 OpState& start(CallSpec& spec) { return spec.impl->start(spec); }
-
-Headers reply_headers(const Reply& reply) {
-  if (reply.headers.empty()) return {};
-  auto decoded = protocol::decode_headers(reply.headers);
-  return decoded ? std::move(*decoded) : Headers();
-}
 
 std::optional<Error> Impl::check_spec(const CallSpec& spec) const {
   if (spec.has_instance == spec.has_worker) {
@@ -272,12 +278,10 @@ Impl::Transmitted Impl::transmit(Link& link, CallSlot& slot, MessageId id, const
     return Transmitted::done;
   }
   const Bytes* body = *body_or;
-  protocol::RequestHeader header;
-  header.response_type = static_cast<protocol::ResponseType>(outgoing.pattern);
-  header.id = id;
-  header.name = outgoing.handler;
-  header.headers = outgoing.headers;
-  if (link.agreement.hdr2) header.timeout_us = router_detail::left_of(slot, link);
+  if (staging_.wants(link, outgoing, body->size())) {
+    return staging_.transmit(link, slot, id, outgoing, *body, hold);
+  }
+  const protocol::RequestHeader header = router_detail::header_of(link, slot, id, outgoing);
   const std::size_t size = protocol::encoded_size(header);
   if (size + body->size() > link.agreement.frame_bytes_max) return end_too_large(id);
   std::uint64_t charge = 0;

@@ -33,7 +33,9 @@ Result<void> Engine::attach(Messenger& messenger) {
   self_.instance = messenger.instance_id();
   self_.worker = messenger.worker_id();
   self_.owner = true;
-  return messenger::attach(messenger, shared_from_this(), handlers());
+  auto attached = messenger::attach(messenger, shared_from_this(), handlers());
+  if (attached) attached_.store(true, std::memory_order_release);
+  return attached;
 }
 
 Result<DataHandle> Engine::add(Source source, const Terms& terms) {

@@ -7,6 +7,7 @@
 #include "pull.hpp"
 #include "store.hpp"
 
+#include <velo/messenger/payload_resolver.hpp>
 #include <velo/messenger/subsystem.hpp>
 #include <velo/rendezvous/rendezvous.hpp>
 
@@ -20,8 +21,10 @@
 
 namespace velo::rendezvous {
 
-// why: handlers, transfers and timers use the engine until they are over.
-class Engine final : public messenger::Subsystem, public std::enable_shared_from_this<Engine> {
+class Engine final : public messenger::Subsystem,
+                     public messenger::PayloadResolver,
+                     // why: handlers, transfers and timers use the engine until they are over.
+                     public std::enable_shared_from_this<Engine> {
  public:
   explicit Engine(const RendezvousOptions& options);
 
@@ -32,6 +35,14 @@ class Engine final : public messenger::Subsystem, public std::enable_shared_from
   void on_drain() override { draining_.store(true, std::memory_order_release); }
   std::uint64_t unfinished() const noexcept override;
   void on_stop(const Error& reason) override;
+
+  // Payloads that do not travel in their messages: resolver.cpp.
+  std::size_t stage_bytes() const noexcept override { return options_.stage_bytes; }
+  Result<messenger::StagedPayload> stage(const Bytes& payload, const InstanceId& reader,
+                                         Duration lives) override;
+  void drop(std::uint64_t ticket) noexcept override { withdraw(ticket); }
+  Op<Bytes> resolve(std::string_view reference, WorkerId from, Duration timeout,
+                    std::stop_token stop) override;
 
   /// Null once it is gone.
   std::shared_ptr<Messenger> messenger() const noexcept { return messenger_.lock(); }
@@ -75,6 +86,7 @@ class Engine final : public messenger::Subsystem, public std::enable_shared_from
   std::weak_ptr<Messenger> messenger_;
   std::shared_ptr<MemoryBudget> budget_;
   Reader self_;
+  std::atomic<bool> attached_{false};
   std::atomic<bool> draining_{false};
   std::atomic<bool> stopped_{false};
   std::atomic<std::size_t> next_shard_{0};

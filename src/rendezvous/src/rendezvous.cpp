@@ -66,10 +66,18 @@ static Op<T> pull(rendezvous::Engine& engine, const DataHandle& handle,
 }  // namespace rendezvous_detail
 
 Result<Rendezvous> Rendezvous::attach(Messenger& messenger, const RendezvousOptions& options) {
-  auto engine = std::make_shared<rendezvous::Engine>(options);
-  if (auto attached = engine->attach(messenger); !attached) return attached.error();
-  return Rendezvous(std::move(engine));
+  Rendezvous data = unattached(options);
+  if (auto attached = data.attach_to(messenger); !attached) return attached.error();
+  return data;
 }
+
+Rendezvous Rendezvous::unattached(const RendezvousOptions& options) {
+  return Rendezvous(std::make_shared<rendezvous::Engine>(options));
+}
+
+std::shared_ptr<messenger::PayloadResolver> Rendezvous::resolver() const { return engine_; }
+
+Result<void> Rendezvous::attach_to(Messenger& messenger) { return engine_->attach(messenger); }
 
 Result<DataHandle> Rendezvous::register_data(Bytes data, const RegisterOptions& options) {
   rendezvous::Source source;

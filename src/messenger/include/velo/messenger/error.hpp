@@ -28,6 +28,8 @@ enum class Errc : std::uint16_t {
   over_budget = 13,  ///< a memory budget (the context says which) has no room for it; nothing ran,
                      ///< unless its retry class is `never`: then the reply found no room
   not_authenticated = 14,  ///< who greets or answers did not prove to be the instance it says
+  no_payload =
+      15,  ///< the request's payload, which was to be pulled, is not to be had; nothing ran
 
   // Decided on the calling side only.
   not_sent = 64,  ///< never left this process; safe to send elsewhere

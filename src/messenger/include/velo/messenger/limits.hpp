@@ -95,6 +95,9 @@ constexpr std::size_t kept_reply_bytes_max = std::size_t{4} << 20;
 /// How long the handlers of a connection that died run on, and its last replies are kept, for a
 /// requester that comes back by another path. Policy: then they are stopped and dropped.
 constexpr Duration resume_patience = std::chrono::seconds(10);
+/// Room that a frame keeps for its header when a payload is handed over within the process. Policy:
+/// a payload that leaves less is staged, where payloads are.
+constexpr std::size_t staging_frame_margin = std::size_t{96} << 10;
 /// Dead connections that are remembered so. Policy: the oldest is given up.
 constexpr std::size_t resumable_connections_max = 1'024;
 /// How much shorter a measured round trip must be than that of a path that would be chosen

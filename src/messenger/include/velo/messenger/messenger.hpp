@@ -21,6 +21,7 @@
 #include <velo/messenger/identity.hpp>
 #include <velo/messenger/limits.hpp>
 #include <velo/messenger/paths.hpp>
+#include <velo/messenger/payload_resolver.hpp>
 #include <velo/transport/transport.hpp>
 
 #include <memory>
@@ -213,6 +214,8 @@ class [[nodiscard]] MessengerBuilder {
   MessengerBuilder& never(std::vector<std::string> transports);
   /// Beyond this host only paths that nobody on the way can read. Default: no.
   MessengerBuilder& require_private_beyond_host(bool required);
+  /// Stages large payloads instead of sending them in their messages (payload_resolver.hpp).
+  MessengerBuilder& payloads(std::shared_ptr<messenger::PayloadResolver> resolver);
   /// For tests of the wire only: behave like a peer of the public velo, without our additions.
   MessengerBuilder& without_extensions();
 

@@ -62,6 +62,9 @@ struct FetchedData {
 };
 
 struct RendezvousOptions {
+  /// Payloads of messages from this size on are staged, where the messenger was built with
+  /// resolver(); at least one byte.
+  std::size_t stage_bytes = rendezvous::limits::stage_bytes_default;
   std::size_t entries_max = rendezvous::limits::entries_max;
   Duration lease_ttl = rendezvous::limits::lease_ttl;
 
@@ -78,12 +81,18 @@ struct RendezvousUse {
   RendezvousUse() = default;
 };
 
-/// Large data of one messenger. A copy is the same one.
+/// Large data of one messenger, whose World outlives it. A copy is the same one.
 class Rendezvous {
  public:
   /// Makes it part of the messenger until that ends; once for each: velo::Errc::already_exists.
   static Result<Rendezvous> attach(Messenger& messenger,
                                    const RendezvousOptions& options = RendezvousOptions());
+
+  /// The same in two steps, for large payloads of messages: `builder.payloads(data.resolver())`,
+  /// build(), `data.attach_to(*messenger)`. Until then nothing else may be called.
+  static Rendezvous unattached(const RendezvousOptions& options = RendezvousOptions());
+  std::shared_ptr<messenger::PayloadResolver> resolver() const;
+  Result<void> attach_to(Messenger& messenger);
 
   /// With one reference, which whoever releases it gives up. Shares the block; its bytes count
   /// against the messenger's memory budget, all of which they may take: Errc::no_room otherwise.
