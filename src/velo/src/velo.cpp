@@ -4,6 +4,7 @@
 #include <velo/velo.hpp>
 
 #include <velo/crypto/identity_store.hpp>
+#include <velo/events/attach.hpp>
 
 #include <optional>
 
@@ -356,6 +357,8 @@ Result<std::unique_ptr<Velo>> VeloBuilder::build() {
   if (parts_->calls_max) builder.calls_max(*parts_->calls_max);
   auto messenger = builder.build();
   if (!messenger) return messenger.error();
+  auto events = attach_events(**messenger);
+  if (!events) return events.error();
   if (announced) {
     auto ended = std::move(*announced).get();
     // In simulation and on executors nobody may wait; there the announcement goes on by itself.
@@ -366,6 +369,7 @@ Result<std::unique_ptr<Velo>> VeloBuilder::build() {
       Velo::Identity{std::move(parts_->identity_folder), std::move(parts_->credentials)});
   // The last to hold it here: if the node ends below, its World ends with it.
   node->discovery_ = std::move(found);
+  node->events_ = std::move(*events);
   if (auto published = publish(*node); !published) return published.error();
   return node;
 }

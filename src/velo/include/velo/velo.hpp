@@ -24,6 +24,7 @@
 #include <velo/discovery/directory.hpp>
 #include <velo/discovery/discovery.hpp>
 #include <velo/discovery/services.hpp>
+#include <velo/events/event_manager.hpp>
 #include <velo/messenger/messenger.hpp>
 #include <velo/queue/backends/memory.hpp>
 #include <velo/queue/backends/messenger.hpp>
@@ -93,6 +94,9 @@ class Velo {
   /// As ~Messenger; then stops the World if it is the node's own. Never on one of that World's
   /// threads. Every Op of the node has ended or was dropped before.
   ~Velo() = default;
+
+  /// Events that every node can await, trigger and poison (docs/guides/events.md).
+  const EventManager& event_manager() const noexcept { return *events_; }
 
   Messenger& messenger() noexcept { return *messenger_; }
   World& world() const noexcept { return messenger_->world(); }
@@ -171,6 +175,7 @@ class Velo {
   std::unique_ptr<RealWorld> owned_world_;
   std::shared_ptr<PeerDiscovery> discovery_;
   std::unique_ptr<metrics::Registry> registry_;  ///< null: the user's, or none
+  std::optional<EventManager> events_;
   std::unique_ptr<Messenger> messenger_;
   Identity identity_;
   std::unique_ptr<telemetry::ScrapeEndpoint> scraped_;

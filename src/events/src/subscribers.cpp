@@ -1,0 +1,149 @@
+// SPDX-License-Identifier: Apache-2.0
+// Subscriptions, and completions until they are acknowledged, as values.
+
+#include "subscribers.hpp"
+
+#include <algorithm>
+#include <string>
+
+namespace velo::events {
+
+Result<void> Subscribers::add(const EventHandle& event, WorkerId who, bool is_public,
+                              TimePoint now) {
+  // A peer of the public velo does not renew: its subscription lives as long as the event.
+  const TimePoint until = is_public ? TimePoint::never() : now + limits::subscription_lease;
+  const auto known = by_event_.find(event);
+  if (known != by_event_.end()) {
+    const auto found =
+        std::ranges::find_if(known->second, [&](const auto& one) { return one.who == who; });
+    if (found != known->second.end()) {
+      found->until = until;
+      found->is_public = is_public;
+      return {};
+    }
+  }
+  if (count_ >= limits::subscriptions_max ||
+      (known != by_event_.end() && known->second.size() >= limits::subscribers_per_event_max)) {
+    return make_error(Errc::too_many_subscribers, event.to_string());
+  }
+  by_event_[event].push_back({who, is_public, until});
+  ++count_;
+  if (!is_public && next_lease_sweep_ == TimePoint::never()) {
+    next_lease_sweep_ = now + limits::subscription_lease;
+  }
+  return {};
+}
+
+void Subscribers::remove(const EventHandle& event, WorkerId who) {
+  const auto known = by_event_.find(event);
+  if (known == by_event_.end()) return;
+  count_ -= std::erase_if(known->second, [&](const auto& one) { return one.who == who; });
+  if (known->second.empty()) by_event_.erase(known);
+}
+
+std::vector<Notice> Subscribers::completed(const EventHandle& event, const Outcome& outcome,
+                                           TimePoint now) {
+  std::vector<Notice> notices;
+  const auto known = by_event_.find(event);
+  if (known == by_event_.end()) return notices;
+  const std::vector<Subscription> told = std::move(known->second);
+  by_event_.erase(known);
+  count_ -= told.size();
+  for (const Subscription& one : told) {
+    notices.push_back({event, one.who, one.is_public, outcome});
+    if (unacknowledged_.size() >= limits::unacknowledged_max) {
+      // What waits to be repeated has waited longer than what is on its way.
+      if (due_.empty()) continue;
+      drop(due_.begin()->second);
+    }
+    Pending pending;
+    pending.is_public = one.is_public;
+    pending.outcome = outcome;
+    pending.until = now + limits::completion_patience;
+    unacknowledged_.insert_or_assign({one.who, event}, std::move(pending));
+  }
+  return notices;
+}
+
+void Subscribers::set_due(const Key& key, Pending& pending, TimePoint due) {
+  if (pending.due != TimePoint::never()) due_.erase({pending.due, key});
+  pending.due = due;
+  if (due != TimePoint::never()) due_.insert({due, key});
+}
+
+void Subscribers::drop(const Key& key) {
+  const auto found = unacknowledged_.find(key);
+  if (found == unacknowledged_.end()) return;
+  set_due(key, found->second, TimePoint::never());
+  unacknowledged_.erase(found);
+}
+
+void Subscribers::untold(const Notice& notice, TimePoint now, std::uint64_t draw) {
+  const Key key{notice.to, notice.event};
+  const auto found = unacknowledged_.find(key);
+  if (found == unacknowledged_.end()) return;
+  Pending& pending = found->second;
+  pending.under_way = false;
+  if (now >= pending.until) return drop(key);
+  const auto half = static_cast<std::uint64_t>(pending.pause.count()) / 2;
+  const Duration pause(static_cast<std::int64_t>(half + draw % (half + 1)));
+  pending.pause = std::min(pending.pause * 2, limits::repeat_pause_longest);
+  set_due(key, pending, now + pause);
+}
+
+void Subscribers::peer_up(WorkerId who, TimePoint now) {
+  auto it = unacknowledged_.lower_bound({who, EventHandle()});
+  for (; it != unacknowledged_.end() && it->first.first == who; ++it) {
+    it->second.pause = limits::repeat_pause_first;
+    if (!it->second.under_way) set_due(it->first, it->second, now);
+  }
+}
+
+std::vector<Notice> Subscribers::sweep(TimePoint now) {
+  if (!by_event_.empty() && next_lease_sweep_ <= now) drop_expired(now);
+  std::vector<Notice> notices;
+  while (!due_.empty() && due_.begin()->first <= now) {
+    const Key key = due_.begin()->second;
+    Pending& pending = unacknowledged_.find(key)->second;
+    set_due(key, pending, TimePoint::never());
+    pending.under_way = true;
+    notices.push_back({key.second, key.first, pending.is_public, pending.outcome});
+  }
+  return notices;
+}
+
+void Subscribers::drop_expired(TimePoint now) {
+  bool leased = false;
+  for (auto it = by_event_.begin(); it != by_event_.end();) {
+    count_ -= std::erase_if(it->second, [&](const auto& one) { return one.until <= now; });
+    for (const Subscription& one : it->second) leased = leased || !one.is_public;
+    it = it->second.empty() ? by_event_.erase(it) : std::next(it);
+  }
+  next_lease_sweep_ = leased ? now + limits::subscription_lease / 2 : TimePoint::never();
+}
+
+TimePoint Subscribers::next_due() const noexcept {
+  const TimePoint repeat = due_.empty() ? TimePoint::never() : due_.begin()->first;
+  return by_event_.empty() ? repeat : std::min(repeat, next_lease_sweep_);
+}
+
+std::vector<WorkerId> Subscribers::everybody() const {
+  std::set<WorkerId> all;
+  for (const auto& [event, subscriptions] : by_event_) {
+    for (const Subscription& one : subscriptions) {
+      if (!one.is_public) all.insert(one.who);
+    }
+  }
+  return {all.begin(), all.end()};
+}
+
+std::vector<WorkerId> Subscribers::of(const EventHandle& event) const {
+  std::vector<WorkerId> who;
+  const auto known = by_event_.find(event);
+  if (known == by_event_.end()) return who;
+  for (const Subscription& one : known->second) who.push_back(one.who);
+  std::ranges::sort(who);
+  return who;
+}
+
+}  // namespace velo::events
