@@ -34,6 +34,17 @@ RUNS = {
             ],
         )
     ],
+    "send_file": [
+        (
+            ["--megabytes", "96"],
+            [
+                "offered: 96 MiB",
+                "the copy is the same: yes",
+                "each end took less than 64 MiB of memory: yes",
+                r"afterwards: rendezvous\.unknown_handle",
+            ],
+        )
+    ],
     "unary": [([], [r"HELLO! \(5 bytes\)", "LATER", "ONE TWO THREE ?"])],
     "typed_unary": [
         (

@@ -72,6 +72,7 @@ struct VeloBuilder::Parts {
   std::optional<std::size_t> calls_max;
   std::size_t memory_bytes = limits::memory_budget_bytes_default;
   std::size_t peer_memory_bytes = 0;
+  RendezvousOptions large_data;
   metrics::Registry* registry = nullptr;
   std::optional<telemetry::ScrapeOptions> scraped;
 
@@ -288,6 +289,11 @@ VeloBuilder& VeloBuilder::calls_max(std::size_t calls) & {
 }
 VeloBuilder&& VeloBuilder::calls_max(std::size_t calls) && { return std::move(calls_max(calls)); }
 
+VeloBuilder& VeloBuilder::large_data(RendezvousOptions options) & {
+  parts_->large_data = options;
+  return *this;
+}
+
 VeloBuilder& VeloBuilder::memory_budget(std::size_t bytes, std::size_t peer_bytes) & {
   parts_->memory_bytes = bytes;
   parts_->peer_memory_bytes = peer_bytes;
@@ -337,11 +343,9 @@ Result<std::unique_ptr<Velo>> VeloBuilder::build() {
     owned = std::move(*made);
   }
   World& world = owned != nullptr ? *owned : *parts_->world;
-
   if (auto loaded = parts_->load_identity(world); !loaded) return loaded.error();
   auto source = parts_->make_discovery(world);
   if (!source) return source.error();
-
   MessengerBuilder builder = Messenger::builder(world);
   if (auto added = parts_->add_transports(world, builder); !added) return added.error();
   if (parts_->instance_key.valid()) builder.instance_key(std::move(parts_->instance_key));
@@ -355,43 +359,26 @@ Result<std::unique_ptr<Velo>> VeloBuilder::build() {
   }
   builder.memory_budget(parts_->memory_bytes, parts_->peer_memory_bytes);
   if (parts_->calls_max) builder.calls_max(*parts_->calls_max);
+  Rendezvous data = Rendezvous::unattached(parts_->large_data);
+  builder.payloads(data.resolver());
   auto messenger = builder.build();
   if (!messenger) return messenger.error();
   auto events = attach_events(**messenger);
   if (!events) return events.error();
+  if (auto attached = data.attach_to(**messenger); !attached) return attached.error();
   if (announced) {
     auto ended = std::move(*announced).get();
     // In simulation and on executors nobody may wait; there the announcement goes on by itself.
     if (!ended && !ended.error().is(Errc::would_deadlock)) return ended.error();
   }
   auto node = std::make_unique<Velo>(
-      std::move(owned), std::move(*messenger),
+      std::move(owned), std::move(*messenger), std::move(data),
       Velo::Identity{std::move(parts_->identity_folder), std::move(parts_->credentials)});
   // The last to hold it here: if the node ends below, its World ends with it.
   node->discovery_ = std::move(found);
   node->events_ = std::move(*events);
   if (auto published = publish(*node); !published) return published.error();
   return node;
-}
-
-Op<std::unique_ptr<discovery::Registration>> Velo::register_service(
-    std::string service, discovery::ServiceMetadata metadata) {
-  using Outcome = std::unique_ptr<discovery::Registration>;
-  if (services() == nullptr) {
-    return Op<Outcome>::ready(world().pool(),
-                              make_error(Errc::unsupported, "the node has no service discovery"));
-  }
-  return services()->register_service(
-      {std::move(service), messenger_->instance_id(), std::move(metadata)});
-}
-
-Op<std::vector<discovery::ServiceInstance>> Velo::discover_service(std::string_view service) {
-  using Outcome = std::vector<discovery::ServiceInstance>;
-  if (services() == nullptr) {
-    return Op<Outcome>::ready(world().pool(),
-                              make_error(Errc::unsupported, "the node has no service discovery"));
-  }
-  return services()->instances(service);
 }
 
 }  // namespace velo

@@ -29,6 +29,7 @@
 #include <velo/queue/backends/memory.hpp>
 #include <velo/queue/backends/messenger.hpp>
 #include <velo/queue/typed.hpp>
+#include <velo/rendezvous/rendezvous.hpp>
 #include <velo/runtime/real_world.hpp>
 #include <velo/telemetry/scrape_endpoint.hpp>
 #include <velo/transport/backends/inproc.hpp>
@@ -71,10 +72,11 @@ class Velo {
   };
 
   /// For the builder. `owned` may be empty; then `messenger` lives in a World that outlives it.
-  Velo(std::unique_ptr<RealWorld> owned, std::unique_ptr<Messenger> messenger,
+  Velo(std::unique_ptr<RealWorld> owned, std::unique_ptr<Messenger> messenger, Rendezvous data,
        Identity identity) noexcept
       : owned_world_(std::move(owned)),
         messenger_(std::move(messenger)),
+        data_(std::move(data)),
         identity_(std::move(identity)) {}
   Velo(const Velo&) = delete;
   Velo& operator=(const Velo&) = delete;
@@ -99,6 +101,8 @@ class Velo {
   const EventManager& event_manager() const noexcept { return *events_; }
 
   Messenger& messenger() noexcept { return *messenger_; }
+  /// Data and files that others read by handle (docs/protocols/rendezvous.md).
+  Rendezvous& data() noexcept { return data_; }
   World& world() const noexcept { return messenger_->world(); }
 
   const InstanceId& instance_id() const noexcept { return messenger_->instance_id(); }
@@ -177,6 +181,7 @@ class Velo {
   std::unique_ptr<metrics::Registry> registry_;  ///< null: the user's, or none
   std::optional<EventManager> events_;
   std::unique_ptr<Messenger> messenger_;
+  Rendezvous data_;
   Identity identity_;
   std::unique_ptr<telemetry::ScrapeEndpoint> scraped_;
 };
@@ -250,6 +255,11 @@ class [[nodiscard]] VeloBuilder {
                               std::string cluster = "velo") &;
   VeloBuilder&& etcd_discovery(discovery::EtcdOptions options = discovery::EtcdOptions(),
                                std::string cluster = "velo") &&;
+
+  /// From which size on payloads are staged and pulled instead of travelling in their messages, and
+  /// what bounds registered data. Without it: the defaults.
+  VeloBuilder& large_data(RendezvousOptions options) &;
+  VeloBuilder&& large_data(RendezvousOptions options) && { return std::move(large_data(options)); }
 
   /// `world` outlives the node and every Op of it. Without it the node makes a RealWorld of its
   /// own.
