@@ -53,6 +53,24 @@ RUNS = {
         )
     ],
     "handlers": [([], ["the peer has: add echo log ping", "40 \\+ 2 = 42", "echo: hello", "log: done"])],
+    "event_barrier": [
+        ([], ["process [012] is through"] * 3 + ["all three have ended"]),
+        (
+            ["--fail"],
+            ["process [012]: the barrier broke: process 2 has no paper"] * 3 + ["all three have ended"],
+        ),
+    ],
+    "event_why": [
+        (
+            [],
+            [
+                "[0-9a-f-]{34}: all of, pending",
+                "[0-9a-f-]{34}: event, pending, loading begins when all is ready",
+                "1 circle of 2 events",
+                "handle: [0-9a-f-]{34}",
+            ],
+        )
+    ],
     "handler_calls_back": [
         ([], ["greet: hello, Ada", "peers: 1", "dance: I learned to dance", "again: .*dance.*"])
     ],
