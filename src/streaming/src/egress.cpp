@@ -1,0 +1,219 @@
+// SPDX-License-Identifier: Apache-2.0
+// Slots of outgoing streams: credit, the queue of those that wait, and endings.
+
+#include "egress.hpp"
+
+#include <velo/base/check.hpp>
+
+#include <algorithm>
+#include <utility>
+
+namespace velo::streaming {
+
+Egress::State* Egress::find(Slot slot) noexcept {
+  if (slot.index() >= states_.size()) return nullptr;
+  State& state = states_[slot.index()];
+  return state.phase != Phase::free && state.generation == slot.generation() ? &state : nullptr;
+}
+
+const Egress::State* Egress::find(Slot slot) const noexcept {
+  return const_cast<Egress*>(this)->find(slot);  // NOLINT(cppcoreguidelines-pro-type-const-cast)
+}
+
+std::optional<Slot> Egress::open(std::uint64_t anchor, std::uint64_t session, StreamTerms terms) {
+  std::uint32_t index = 0;
+  const bool fresh = states_.size() < slots_max_;
+  if (free_.empty() || (free_.size() < limits::resting_slots_min && fresh)) {
+    if (!fresh) return std::nullopt;
+    index = static_cast<std::uint32_t>(states_.size());
+    states_.emplace_back();
+  } else {
+    index = free_.front();
+    free_.pop_front();
+  }
+  State& state = states_[index];
+  state.phase = Phase::open;
+  state.session = session;
+  state.terms = terms;
+  state.next_sequence = 0;
+  ++live_;
+  const Slot slot(index, state.generation);
+  batcher_.open_slot(slot, anchor, session);
+  return slot;
+}
+
+bool Egress::has_room(const State& state, std::size_t size) const noexcept {
+  const std::size_t frames = state.sizes.size();
+  if (frames >= state.terms.frames) return false;
+  if (frames != 0 && state.bytes + size > state.terms.bytes) return false;
+  if (state.bytes + size <= reserved_) return outstanding_ + size <= peer_bytes_;
+  const std::uint64_t shared = peer_bytes_ / 2;
+  if (outstanding_ + size > shared) return false;
+  return frames == 0 || state.bytes + size <= reserved_ + (shared - outstanding_) / 8;
+}
+
+bool Egress::admits(Slot slot, std::size_t size) const noexcept {
+  const State* state = find(slot);
+  return state != nullptr && state->phase == Phase::open && !state->waiting &&
+         has_room(*state, size);
+}
+
+void Egress::put(Slot slot, State& state, ByteSpan frame) {
+  batcher_.data(slot, state.next_sequence++, frame);
+  state.sizes.push(static_cast<std::uint32_t>(frame.size()));
+  state.bytes += frame.size();
+  outstanding_ += frame.size();
+}
+
+void Egress::send(Slot slot, ByteSpan frame) {
+  State* state = find(slot);
+  VELO_DCHECK(state != nullptr && state->phase == Phase::open);
+  put(slot, *state, frame);
+}
+
+void Egress::wait(Slot slot, Bytes frame) {
+  State* state = find(slot);
+  VELO_DCHECK(state != nullptr && state->phase == Phase::open && !state->waiting);
+  waiting_bytes_ += frame.size();
+  state->waiting = std::move(frame);
+  if (!state->queued) {
+    state->queued = true;
+    fifo_.push_back(slot);
+  }
+}
+
+bool Egress::waiting(Slot slot) const noexcept {
+  const State* state = find(slot);
+  return state != nullptr && state->waiting.has_value();
+}
+
+bool Egress::stop_waiting(Slot slot) noexcept {
+  State* state = find(slot);
+  if (state == nullptr || !state->waiting) return false;
+  forget_waiting(*state);
+  return true;
+}
+
+void Egress::forget_waiting(State& state) noexcept {
+  if (!state.waiting) return;
+  waiting_bytes_ -= state.waiting->size();
+  state.waiting.reset();
+}
+
+std::uint64_t Egress::session(Slot slot) const noexcept {
+  const State* state = find(slot);
+  return state == nullptr ? 0 : state->session;
+}
+
+std::vector<Slot> Egress::admit_waiting() {
+  std::vector<Slot> admitted;
+  for (std::size_t left = fifo_.size(); left > 0; --left) {
+    const Slot slot = fifo_.front();
+    fifo_.pop_front();
+    State* state = find(slot);
+    if (state == nullptr) continue;
+    if (!state->waiting) {
+      state->queued = false;
+      continue;
+    }
+    if (!has_room(*state, state->waiting->size())) {
+      fifo_.push_back(slot);
+      continue;
+    }
+    state->queued = false;
+    put(slot, *state, *state->waiting);
+    forget_waiting(*state);
+    admitted.push_back(slot);
+    if (state->has_terminal) put_end(slot, *state, std::exchange(state->terminal, {}));
+  }
+  return admitted;
+}
+
+void Egress::put_end(Slot slot, State& state, ByteSpan terminal) {
+  if (!terminal.empty()) put(slot, state, terminal);
+  batcher_.close_slot(slot, CloseReason::terminal_sent, state.session);
+  state.has_terminal = false;
+  state.phase = Phase::ending;
+}
+
+void Egress::end(Slot slot, ByteSpan terminal) {
+  State* state = find(slot);
+  if (state == nullptr || state->phase != Phase::open || state->has_terminal) return;
+  if (state->waiting) {
+    state->has_terminal = true;
+    state->terminal = Bytes::copy(terminal);
+    return;
+  }
+  put_end(slot, *state, terminal);
+}
+
+bool Egress::on_credit(Slot slot, std::uint32_t frames) {
+  State* state = find(slot);
+  if (state == nullptr) return true;
+  if (frames > state->sizes.size()) return false;
+  for (; frames > 0; --frames) {
+    const std::uint32_t size = state->sizes.pop();
+    state->bytes -= size;
+    outstanding_ -= size;
+  }
+  return true;
+}
+
+Egress::Closed Egress::on_close(Slot slot, CloseReason reason, std::uint64_t session) {
+  State* state = find(slot);
+  if (state == nullptr || (session != 0 && session != state->session)) return Closed::ignored;
+  if (reason == CloseReason::terminal_sent) {
+    if (state->phase != Phase::ending) return Closed::ignored;
+    release(slot.index(), *state);
+    return Closed::taken;
+  }
+  if (reason == CloseReason::unknown_slot) {
+    release(slot.index(), *state);
+    return Closed::unknown;
+  }
+  if (state->phase == Phase::open) {
+    forget_waiting(*state);
+    put_end(slot, *state, {});
+  }
+  return Closed::refused;
+}
+
+void Egress::release(std::uint32_t index, State& state) noexcept {
+  outstanding_ -= state.bytes;
+  state.bytes = 0;
+  state.sizes.clear();
+  forget_waiting(state);
+  state.terminal = {};
+  state.has_terminal = false;
+  state.queued = false;
+  state.phase = Phase::free;
+  ++state.generation;
+  --live_;
+  free_.push_back(index);
+}
+
+void Egress::heartbeat() {
+  for (std::uint32_t index = 0; index < states_.size(); ++index) {
+    const State& state = states_[index];
+    if (state.phase == Phase::open) batcher_.heartbeat(Slot(index, state.generation));
+  }
+}
+
+std::vector<Slot> Egress::reset() {
+  std::vector<Slot> lost;
+  for (std::uint32_t index = 0; index < states_.size(); ++index) {
+    State& state = states_[index];
+    if (state.phase == Phase::free) continue;
+    lost.emplace_back(index, state.generation);
+    release(index, state);
+  }
+  fifo_.clear();
+  return lost;
+}
+
+bool Egress::is_open(Slot slot) const noexcept {
+  const State* state = find(slot);
+  return state != nullptr && state->phase == Phase::open && !state->has_terminal;
+}
+
+}  // namespace velo::streaming

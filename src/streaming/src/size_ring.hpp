@@ -1,0 +1,45 @@
+// SPDX-License-Identifier: Apache-2.0
+// SizeRing: the sizes of frames on their way, oldest first; grows by doubling and keeps its memory.
+// Threading: one thread at a time.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <vector>
+
+namespace velo::streaming {
+
+class SizeRing {
+ public:
+  std::size_t size() const noexcept { return count_; }
+  void push(std::uint32_t value) {
+    if (count_ == ring_.size()) grow();
+    ring_[(head_ + count_++) & (ring_.size() - 1)] = value;
+  }
+  /// Only while size() > 0.
+  std::uint32_t pop() noexcept {
+    const std::uint32_t value = ring_[head_];
+    head_ = (head_ + 1) & (ring_.size() - 1);
+    --count_;
+    return value;
+  }
+  void clear() noexcept {
+    head_ = 0;
+    count_ = 0;
+    if (ring_.size() > 64) ring_ = {};
+  }
+
+ private:
+  void grow() {
+    std::vector<std::uint32_t> larger(ring_.empty() ? 8 : ring_.size() * 2);
+    for (std::size_t i = 0; i < count_; ++i) larger[i] = ring_[(head_ + i) & (ring_.size() - 1)];
+    ring_ = std::move(larger);
+    head_ = 0;
+  }
+
+  std::vector<std::uint32_t> ring_;
+  std::size_t head_ = 0;
+  std::size_t count_ = 0;
+};
+
+}  // namespace velo::streaming
