@@ -31,6 +31,8 @@
 #include <velo/queue/typed.hpp>
 #include <velo/rendezvous/rendezvous.hpp>
 #include <velo/runtime/real_world.hpp>
+#include <velo/streaming/call.hpp>
+#include <velo/streaming/streams.hpp>
 #include <velo/telemetry/scrape_endpoint.hpp>
 #include <velo/transport/backends/inproc.hpp>
 #include <velo/transport/backends/shm.hpp>
@@ -146,6 +148,39 @@ class Velo {
   }
   Op<void> wait_for_handler(const InstanceId& peer, std::string handler, Duration timeout) {
     return messenger_->wait_for_handler(peer, std::move(handler), timeout);
+  }
+
+  /// Streams of this node; `options` count the first time. As Streams::of().
+  Result<Streams> streams(StreamingOptions options = StreamingOptions()) {
+    return Streams::of(*messenger_, options);
+  }
+  template <class T>
+  Result<StreamAnchor<T>> create_anchor(StreamOptions options = StreamOptions()) {
+    auto own = streams();
+    if (!own) return own.error();
+    return own->create_anchor<T>(options);
+  }
+  template <class T>
+  Result<MpscStreamAnchor<T>> create_mpsc_anchor(StreamOptions options = StreamOptions()) {
+    auto own = streams();
+    if (!own) return own.error();
+    return own->create_mpsc_anchor<T>(options);
+  }
+  template <class T>
+  Op<StreamSender<T>> attach_anchor(const StreamAnchorHandle& handle) {
+    auto own = streams();
+    if (!own) return Op<StreamSender<T>>::ready(world().pool(), own.error());
+    return own->attach_anchor<T>(handle);
+  }
+  template <class T>
+  Op<StreamSender<T>> attach_mpsc_anchor(const StreamAnchorHandle& handle) {
+    auto own = streams();
+    if (!own) return Op<StreamSender<T>>::ready(world().pool(), own.error());
+    return own->attach_mpsc_anchor<T>(handle);
+  }
+  /// With FlushPolicy::manual: what streams have sent until now leaves.
+  void flush_batch() {
+    if (auto own = streams()) own->flush_batch();
   }
 
   Op<void> shutdown(ShutdownPolicy policy = ShutdownPolicy()) {
