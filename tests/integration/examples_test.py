@@ -45,6 +45,9 @@ RUNS = {
             ],
         )
     ],
+    "token_streaming": [([], ["7 streams, 3500 tokens"])],
+    "fan_in": [([], ["300 results, their sum is 8955050", "2 finished, 1 gave up"])],
+    "batched_streaming": [([], ["800 items read", "8 or more items a message on average"])],
     "unary": [([], [r"HELLO! \(5 bytes\)", "LATER", "ONE TWO THREE ?"])],
     "typed_unary": [
         (
