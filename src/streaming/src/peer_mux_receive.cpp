@@ -226,6 +226,7 @@ bool PeerMux::on_down() {
     const std::lock_guard lock(mutex_);
     if (egress_.live() + ingress_.live() == 0 && in_flight_ == 0) {
       retired_ = true;
+      Alarm::stop(alarm_);
       return true;
     }
     // Whatever was on the connection may be lost: a batch now shows whether it is.
