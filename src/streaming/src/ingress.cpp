@@ -20,17 +20,12 @@ const Ingress::State* Ingress::find(Slot slot) const noexcept {
 
 Ingress::Arrival Ingress::on_batch(const BatchHeader& header) noexcept {
   if (epoch_ != header.epoch) {
-    if (header.sequence != 0) {
-      // The beginning of that epoch is lost: nothing of it can be believed.
-      const bool was_alive = epoch_.has_value() && !dead_;
-      epoch_ = header.epoch;
-      dead_ = true;
-      return was_alive ? Arrival::gap : Arrival::stale;
-    }
+    // Its beginning may be lost, or have reached a predecessor of this object: slots that are not
+    // known are answered so.
     const bool was_alive = epoch_.has_value() && !dead_;
     epoch_ = header.epoch;
     dead_ = false;
-    next_batch_ = 1;
+    next_batch_ = header.sequence + 1;
     return was_alive ? Arrival::new_epoch : Arrival::next;
   }
   if (dead_) return Arrival::stale;
@@ -65,9 +60,13 @@ void Ingress::forget(Slot slot) noexcept {
   --live_;
 }
 
-Ingress::Verdict Ingress::on_data(Slot slot, std::uint32_t sequence, std::size_t size) noexcept {
+Ingress::Verdict Ingress::on_data(Slot slot, std::uint32_t sequence, std::size_t size) {
   State* state = find(slot);
-  if (state == nullptr || state->phase == Phase::refused) return Verdict::ignore;
+  if (state == nullptr) {
+    batcher_.close_slot(slot, CloseReason::unknown_slot, 0);
+    return Verdict::ignore;
+  }
+  if (state->phase == Phase::refused) return Verdict::ignore;
   // One frame more than the credit: the last one needs none. A single frame may be larger than
   // what is granted in bytes; the sender judges by what it knows to be free.
   if (state->phase == Phase::closed || sequence != state->next_sequence ||

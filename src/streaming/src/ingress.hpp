@@ -40,10 +40,10 @@ class Ingress {
 
   enum class Verdict : std::uint8_t {
     accept,
-    ignore,     ///< of a slot that this side has closed, or that is none
+    ignore,     ///< of a slot that this side has closed, or that is none, which the sender is told
     violation,  ///< against the rules: more than was granted, or out of order
   };
-  Verdict on_data(Slot slot, std::uint32_t sequence, std::size_t size) noexcept;
+  Verdict on_data(Slot slot, std::uint32_t sequence, std::size_t size);
   /// Takes back an open() that nothing came of; nothing is told.
   void forget(Slot slot) noexcept;
   /// The sender has said everything. False: of a slot that is none, which the sender is told.

@@ -133,9 +133,11 @@ void PeerMux::take_data(const Record& record, const Bytes& batch, Outcome& outco
 void PeerMux::take_close(const Record& record, Outcome& outcome) {
   // A slot's number means the sender's end in one direction and the receiver's in the other: only
   // the sender says that all was sent, and only the receiver answers that, or anything else.
-  const bool of_ours = egress_.knows(record.slot) && senders_.size() > record.slot.index() &&
-                       egress_.session(record.slot) == record.session;
-  if (!of_ours && record.reason != CloseReason::terminal_sent) return;
+  const bool terminal = record.reason == CloseReason::terminal_sent;
+  const bool of_ours =
+      egress_.knows(record.slot) &&
+      (egress_.session(record.slot) == record.session || (!terminal && record.session == 0));
+  if (!of_ours && !terminal) return;
   if (!of_ours) {
     if (!ingress_.on_close(record.slot, record.session)) return sent(outcome, false);
     if (ingress_.knows(record.slot)) {
