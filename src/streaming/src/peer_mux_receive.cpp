@@ -61,7 +61,11 @@ void PeerMux::on_batch(const Bytes& payload) {
     watch_.heard(now());
     ++counts_.batches_in;
     switch (ingress_.on_batch(reader->header())) {
-      case Ingress::Arrival::stale: return;
+      case Ingress::Arrival::stale:
+        // The peer has not heard that its epoch is over.
+        speak_ = true;
+        outcome.flush = true;
+        break;
       case Ingress::Arrival::gap:
         kill(peer_mux_receive_detail::lost("a batch was lost"), true, outcome);
         break;
@@ -194,11 +198,11 @@ void PeerMux::kill(const Error& why, bool tell, Outcome& outcome) {
   }
   batcher_.restart(hub_->draw());
   speak_ = false;
-  if (!tell) return;
+  // Without streams there is nothing to give up, and whoever is gone is not told again and again.
+  if (!tell || !had_streams) return;
   ingress_.abandon_epoch();
-  // Whoever is not there any more is told once, and not about that telling.
-  speak_ = had_streams;
-  outcome.flush = outcome.flush || had_streams;
+  speak_ = true;
+  outcome.flush = true;
 }
 
 void PeerMux::on_alarm() {
