@@ -5,6 +5,7 @@
 
 #include <velo/base/dead_letter.hpp>
 #include <velo/queue/backends/memory.hpp>
+#include <velo/queue/backends/messenger.hpp>
 #include <velo/queue/typed.hpp>
 #include <velo/runtime/real_world.hpp>
 
@@ -33,7 +34,12 @@ TEST(SharedQueue, EveryItemIsWorkedOffOrADeadLetter) {
   options.deliveries_max = 2;
   options.dead_letters = letters;
   const auto queue = queue::make_memory_queue(*world, "shared", options);
-  queue::WorkQueueSender<Work> sender(queue);
+  const auto messenger = Messenger::builder(*world).build().value();
+  const auto host = queue::QueueHost::create(*messenger).value();
+  ASSERT_TRUE(host->serve("shared", queue));
+  // Half of the calls go by the messenger.
+  queue::WorkQueueSender<Work> sender(
+      queue::make_remote_queue(*messenger, messenger->instance_id(), "shared"));
   queue::WorkQueueReceiver<Work> receiver(queue);
   std::atomic<int> over{0};
   in_eight_threads([&](int thread) {

@@ -31,13 +31,26 @@ static Error no_payload(const Error& error) {
 
 }  // namespace staging_detail
 
-bool Staging::reaches(const Link& link, std::size_t bytes) const noexcept {
+/// Whoever dialled this link can dial again; of others it is known by what they advertise.
+bool Staging::can_be_dialled_from(const Link& link) const {
+  const WorkerAddress& own = impl_.self().address;
+  if (&link == impl_.self_link_.get()) return true;
+  if (own.empty()) return false;
+  if (!link.dialed()) return true;
+  const auto peer = impl_.find_peer(link.peer);
+  if (peer == nullptr) return false;
+  const std::lock_guard lock(peer->mutex);
+  return std::ranges::any_of(peer->info.address,
+                             [&](const auto& entry) { return own.contains(entry.first); });
+}
+
+bool Staging::reaches(const Link& link, std::size_t bytes) const {
   // Who cannot be dialled cannot be read from. Within this process a payload is handed over as it
   // is, unless no frame takes it.
   const bool here =
       &link == impl_.self_link_.get() || link.connection().transport_key() == "inproc";
   if (here && bytes + limits::staging_frame_margin <= link.agreement.frame_bytes_max) return false;
-  if (impl_.self().address.empty() && &link != impl_.self_link_.get()) return false;
+  if (!can_be_dialled_from(link)) return false;
   return link.agreement.staged || !link.agreement.ours;
 }
 

@@ -56,13 +56,14 @@ class Staging {
   bool pull_reply(Link& link, CallSlot& slot, const protocol::ResponseHeader& header);
 
  private:
+  bool can_be_dialled_from(const Link& link) const;
   /// Of a call whose request was staged, or whose reply is being pulled.
   struct Call {
     std::uint64_t ticket = 0;  ///< 0: nothing was staged
     std::optional<std::stop_source> pull;
   };
 
-  bool reaches(const Link& link, std::size_t bytes) const noexcept;
+  bool reaches(const Link& link, std::size_t bytes) const;
   void request_pulled(InboundCall* call, Result<Bytes> payload);
   void reply_pulled(Link& link, MessageId id, const Bytes& headers, Result<Bytes> payload);
 
