@@ -66,8 +66,8 @@ Engine::~Engine() = default;
 Result<EventHandle> Engine::create(NewEvent how) {
   EventCapability capability;
   if (how.guarded) {
-    const std::uint64_t high = world_.random().next();
-    const std::uint64_t low = world_.random().next();
+    const std::uint64_t high = world_.secret_random().next();
+    const std::uint64_t low = world_.secret_random().next();
     capability = EventCapability(codec::u128_from_halves(high, low | 1));
   }
   const std::lock_guard lock(mutex_);

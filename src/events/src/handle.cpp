@@ -12,9 +12,8 @@ namespace handle_detail {
 
 template <class T>
 static bool hex(std::string_view text, T& value) noexcept {
-  const char* end = text.data() + text.size();
-  const auto read = std::from_chars(text.data(), end, value, 16);
-  return read.ec == std::errc() && read.ptr == end;
+  const auto read = std::from_chars(text.data(), text.data() + text.size(), value, 16);
+  return read.ec == std::errc() && read.ptr == text.data() + text.size();
 }
 
 }  // namespace handle_detail

@@ -33,6 +33,7 @@ Result<void> Subsystems::attach(std::shared_ptr<Subsystem> subsystem,
     list_.push_back(subsystem);
     any_.store(true, std::memory_order_release);
     std::vector<InstanceId> up;
+    up.reserve(links_of_.size());
     for (const auto& [peer, links] : links_of_) up.push_back(peer);
     std::ranges::sort(up);
     for (const InstanceId& peer : up) words_.push_back({peer, std::nullopt, subsystem});

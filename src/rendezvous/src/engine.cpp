@@ -46,9 +46,9 @@ Result<DataHandle> Engine::add(Source source, const Terms& terms) {
     const std::lock_guard lock(mutex_);
     Result<void> added = velo::make_error(velo::Errc::already_exists);
     for (int draw = 0; draw < engine_detail::draws_max; ++draw) {
-      const std::uint64_t id = world_->random().next();
+      const std::uint64_t id = world_->secret_random().next();
       // What is refused is not moved from.
-      added = store_.add(id, std::move(source), terms);
+      added = store_.add(id, std::move(source), terms);  // NOLINT(bugprone-use-after-move)
       handle = DataHandle(self_.worker, id);
       if (added || !added.error().is(velo::Errc::already_exists)) break;
     }
@@ -73,8 +73,8 @@ Result<Store::Granted> Engine::acquire(std::uint64_t id, const Reader& reader) {
     const std::lock_guard lock(mutex_);
     for (int draw = 0; draw < engine_detail::draws_max; ++draw) {
       Store::LeaseIds ids;
-      ids.lease = world_->random().next();
-      ids.transfer = world_->random().next();
+      ids.lease = world_->secret_random().next();
+      ids.transfer = world_->secret_random().next();
       granted = store_.acquire(id, reader, ids, now);
       if (granted || !granted.error().is(velo::Errc::already_exists)) break;
     }

@@ -14,9 +14,8 @@ static void append_hex(std::string& out, std::uint64_t value) {
 }
 
 static bool read_hex(std::string_view text, std::uint64_t& value) {
-  const char* end = text.data() + text.size();
-  const auto [stop, failure] = std::from_chars(text.data(), end, value, 16);
-  return failure == std::errc() && stop == end;
+  const auto [stop, failure] = std::from_chars(text.data(), text.data() + text.size(), value, 16);
+  return failure == std::errc() && stop == text.data() + text.size();
 }
 
 }  // namespace handle_detail

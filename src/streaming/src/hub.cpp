@@ -43,7 +43,7 @@ Result<std::shared_ptr<Hub>> Hub::attach_to(Messenger& messenger, StreamingOptio
     if (auto there = messenger::subsystem_of(messenger, "streaming")) {
       return std::static_pointer_cast<Hub>(std::move(there));
     }
-    const std::shared_ptr<Hub> hub(new Hub(messenger, options));
+    std::shared_ptr<Hub> hub(new Hub(messenger, options));
     hub->self_ = hub;
     hub->alarm_ = std::make_shared<Alarm>(hub->world_.shard(0), [weak = std::weak_ptr(hub)] {
       if (const auto self = weak.lock()) self->look_after_anchors();
@@ -72,7 +72,7 @@ std::optional<Error> Hub::closed() const {
   return velo::make_error(velo::Errc::shutting_down, "the messenger ends");
 }
 
-std::uint64_t Hub::draw() { return world_.random().next() | 1U; }
+std::uint64_t Hub::draw() { return world_.secret_random().next() | 1U; }
 
 Result<std::shared_ptr<Anchor>> Hub::create(bool many, StreamOptions options) {
   if (auto error = closed()) return std::move(*error);

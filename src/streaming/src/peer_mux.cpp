@@ -55,7 +55,7 @@ Result<std::shared_ptr<Sender>> PeerMux::open(const std::shared_ptr<PeerMux>& mu
 }
 
 std::optional<Error> PeerMux::refuse_send(const Sender& sender, std::size_t size) {
-  if (sender.over_) return *sender.over_;
+  if (sender.over_) return sender.over_;
   if (!egress_.is_open(sender.slot())) return peer_mux_detail::gone();
   if (size > limits::item_bytes_max) {
     return make_error(Errc::too_large, std::to_string(size) + " bytes");
@@ -144,7 +144,8 @@ Op<void> PeerMux::end(Sender& sender, FrameKind kind) {
     }
   }
   if (refused) {
-    promise.set(std::move(*refused));
+    // What is refused is not moved from.
+    promise.set(std::move(*refused));  // NOLINT(bugprone-use-after-move)
   } else {
     schedule_flush();
   }

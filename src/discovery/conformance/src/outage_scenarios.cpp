@@ -66,6 +66,7 @@ static void watch_survives_churn_and_outages(Ground& ground) {
     crowd.leave_some(6);
     std::array<PeerInfo, 3> coming;
     std::vector<Op<std::unique_ptr<Registration>>> joining;
+    joining.reserve(coming.size());
     for (PeerInfo& peer : coming) joining.push_back(crowd.begin_joining(peer));
     ground.let_pass(milliseconds(1500));
     ground.set_outage(false);

@@ -40,6 +40,7 @@ static void every_item_is_handled_though_receivers_die(Ground& ground) {
 static void no_two_receivers_have_one_item_at_once(Ground& ground) {
   const auto queue = ground.open(QueueOptions());
   std::vector<Op<std::vector<Delivery>>> receivers;
+  receivers.reserve(10);
   for (int i = 0; i < 10; ++i) receivers.push_back(queue->receive(waiting(30s, 3)));
   for (int i = 0; i < items; ++i) ASSERT_TRUE(send(ground, *queue, std::to_string(i)));
   std::set<std::string> seen;

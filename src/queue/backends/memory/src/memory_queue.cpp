@@ -39,7 +39,7 @@ struct Sender {
   std::unique_ptr<StopHook> stop;  ///< as above
 };
 
-static std::uint64_t draw(World& world) { return world.random().next(); }
+static std::uint64_t draw(World& world) { return world.secret_random().next(); }
 
 }  // namespace memory_queue_detail
 

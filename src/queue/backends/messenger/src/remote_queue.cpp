@@ -128,12 +128,12 @@ class RemoteQueue final : public WorkQueue {
   Op<void> nack(Lease lease, Duration delay) override {
     wire::Request request = about(lease, "nack");
     request.delay_us = micros(delay);
-    return settle(std::move(request));
+    return settle(request);
   }
   Op<void> extend(Lease lease, Duration visibility) override {
     wire::Request request = about(lease, "extend");
     request.visibility_us = micros(visibility);
-    return settle(std::move(request));
+    return settle(request);
   }
   Op<QueueState> state() override {
     return ask<QueueState>(about({}, "state"), travel, {}, [](const wire::Answer& answer) {
