@@ -9,6 +9,8 @@
 #include "request_window.hpp"
 #include "sent_log.hpp"
 
+#include <velo/transport/interfaces.hpp>
+
 #include <algorithm>
 #include <utility>
 
@@ -29,19 +31,34 @@ static Error no_payload(const Error& error) {
   return make_error(Errc::no_payload, error.to_string());
 }
 
+/// Whether what listens there may be reached from other hosts; NAT and firewalls are not known.
+static bool beyond_this_host(const transport::Transport& transport, ByteSpan entry) {
+  const auto addresses = transport::parse_interface_endpoints(entry, transport.key());
+  if (!addresses) return transport.assess(entry).locality > transport::Locality::same_host;
+  return std::ranges::any_of(*addresses, [](const transport::InterfaceEndpoint& each) {
+    return !Endpoint::tcp(each.ip, each.port).is_loopback();
+  });
+}
+
 }  // namespace staging_detail
 
-/// Whoever dialled this link can dial again; of others it is known by what they advertise.
+void Staging::listens_at(const transport::Transport& transport, ByteSpan entry) {
+  const std::string key(transport.key());
+  keys_.push_back(key);
+  if (staging_detail::beyond_this_host(transport, entry)) far_keys_.push_back(key);
+}
+
+/// Whoever dialled this link can dial again; of others it is judged by where both listen.
 bool Staging::can_be_dialled_from(const Link& link) const {
-  const WorkerAddress& own = impl_.self().address;
   if (&link == impl_.self_link_.get()) return true;
-  if (own.empty()) return false;
-  if (!link.dialed()) return true;
+  if (!link.dialed()) return !keys_.empty();
+  const auto& keys = link.identity().same_host ? keys_ : far_keys_;
+  if (keys.empty()) return false;
   const auto peer = impl_.find_peer(link.peer);
   if (peer == nullptr) return false;
   const std::lock_guard lock(peer->mutex);
-  return std::ranges::any_of(peer->info.address,
-                             [&](const auto& entry) { return own.contains(entry.first); });
+  return std::ranges::any_of(
+      keys, [&](const std::string& key) { return peer->info.address.contains(key); });
 }
 
 bool Staging::reaches(const Link& link, std::size_t bytes) const {

@@ -18,6 +18,7 @@
 #include <stop_token>
 #include <string>
 #include <unordered_map>
+#include <vector>
 
 namespace velo::messenger {
 
@@ -55,8 +56,10 @@ class Staging {
   /// False: the reply has its payload with it.
   bool pull_reply(Link& link, CallSlot& slot, const protocol::ResponseHeader& header);
 
+  /// Once for each transport that listens, before the first connection.
+  void listens_at(const transport::Transport& transport, ByteSpan entry);
+
  private:
-  bool can_be_dialled_from(const Link& link) const;
   /// Of a call whose request was staged, or whose reply is being pulled.
   struct Call {
     std::uint64_t ticket = 0;  ///< 0: nothing was staged
@@ -64,12 +67,15 @@ class Staging {
   };
 
   bool reaches(const Link& link, std::size_t bytes) const;
+  bool can_be_dialled_from(const Link& link) const;
   void request_pulled(InboundCall* call, Result<Bytes> payload);
   void reply_pulled(Link& link, MessageId id, const Bytes& headers, Result<Bytes> payload);
 
   Impl& impl_;
   const std::shared_ptr<PayloadResolver> resolver_;
   const std::size_t stage_bytes_;
+  std::vector<std::string> keys_;      ///< transports that listen
+  std::vector<std::string> far_keys_;  ///< those of them that other hosts may reach
   std::mutex mutex_;
   std::unordered_map<std::uint64_t, Call> calls_;  ///< by the id's local part
 };

@@ -330,6 +330,28 @@ TEST(StagedPayloads, WithoutAResolverAtTheReaderTravelInTheirFrames) {
   EXPECT_EQ(cluster.staged(), 0U);
 }
 
+// A node of the default options listens on loopback, and calls nodes of other hosts: they cannot
+// read from it, and said so of every request over 256 KiB.
+TEST(StagedPayloads, WhoListensWhereItsPeerCannotDialSendsThemInFrames) {
+  StagedCluster cluster(2, SIZE_MAX, [](std::size_t index, NodeSetup& setup) {
+    if (index != 0) return;
+    transport::TcpOptions near;
+    near.bind = Endpoint::tcp("127.0.0.1", 0);
+    near.allow_plaintext_beyond_loopback = true;
+    setup.transport = transport::make_tcp(std::move(near));
+  });
+  ASSERT_TRUE(cluster.nodes[1].register_handler(echo()));
+  ASSERT_FALSE(cluster.nodes[0].peer_info().address.empty());
+  const auto reply = cluster.nodes.wait(cluster.nodes[0]
+                                            .unary("echo")
+                                            .raw_payload(pattern(large))
+                                            .instance(cluster.nodes.id(1))
+                                            .send());
+  ASSERT_TRUE(reply) << reply.error().to_string();
+  EXPECT_EQ(reply->size(), large);
+  cluster.expect_nothing_left();
+}
+
 TEST(StagedPayloads, AreSentToThePublicVeloAsItSendsThemAndRepliesNever) {
   StagedCluster cluster(2, SIZE_MAX,
                         [](std::size_t index, NodeSetup& setup) { setup.legacy = index == 1; });
