@@ -74,9 +74,7 @@ Result<void> Impl::start_up() {
       return started.error();
     }
     Bytes entry = transport->address_entry();
-    if (entry.empty()) continue;
-    staging_.listens_at(*transport, entry.span());
-    self_.address.emplace(std::string(transport->key()), std::move(entry));
+    if (!entry.empty()) self_.address.emplace(std::string(transport->key()), std::move(entry));
   }
   if (discovery_) {
     announcement_state_.kind = AnnouncementState::Kind::under_way;

@@ -99,6 +99,8 @@ class PathEngine {
                  const Bytes& payload) noexcept;
   /// A connection that others dialled is closed: its handlers may run on. False: they may not.
   bool outlive(Link& link);
+  /// Who carries on the calls of a connection that is closed; null: nobody. Any thread.
+  LinkPtr successor_of(std::uint64_t serial);
   /// Nothing is resumed any longer. Any thread.
   void stop_serving();
   void cancel_timers(Shard& shard) noexcept;

@@ -214,6 +214,17 @@ void PathEngine::patience_over(const LinkPtr& link) {
   if (mine != nullptr) let_go(*mine);
 }
 
+PathEngine::LinkPtr PathEngine::successor_of(std::uint64_t serial) {
+  LinkPtr dead;
+  {
+    const std::lock_guard lock(service_mutex_);
+    for (const auto& [token, served] : named_) {
+      if (served.dead != nullptr && served.dead->serial() == serial) dead = served.dead;
+    }
+  }
+  return dead != nullptr ? dead->received->successor() : nullptr;
+}
+
 void PathEngine::stop_serving() {
   std::vector<LinkPtr> links;
   {

@@ -137,6 +137,11 @@ bool ReceiveLog::resumed() {
   return successor_ != nullptr;
 }
 
+std::shared_ptr<Link> ReceiveLog::successor() {
+  const std::lock_guard lock(mutex_);
+  return successor_;
+}
+
 void ReceiveLog::forget() {
   const std::lock_guard lock(mutex_);
   forgotten_ = true;

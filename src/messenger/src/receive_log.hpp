@@ -70,6 +70,7 @@ class ReceiveLog {
   /// Nothing is resumed any longer. What still runs is answered as before.
   void forget();
   bool resumed();
+  std::shared_ptr<Link> successor();
 
  private:
   struct Slot {

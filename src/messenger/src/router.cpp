@@ -189,6 +189,7 @@ void Impl::send_or_enqueue(const CallSpec& spec, std::shared_ptr<Peer> peer, Cal
       if (link != nullptr && paths_ != nullptr) paths_->enter(*link);
     }
     const LeaveLink leave(paths_.get(), peer, link);
+    if (!link && spec.connection != 0 && staging_.send_back(spec, slot, outgoing)) return;
     const bool unlisted = link != nullptr && outgoing.pattern == Pattern::fire &&
                           !link->may_have_handler(outgoing.handler);
     if (!link || unlisted) {

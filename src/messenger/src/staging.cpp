@@ -6,10 +6,9 @@
 #include "handler_queue.hpp"
 #include "impl.hpp"
 #include "inbound_call.hpp"
+#include "path_engine.hpp"
 #include "request_window.hpp"
 #include "sent_log.hpp"
-
-#include <velo/transport/interfaces.hpp>
 
 #include <algorithm>
 #include <utility>
@@ -31,43 +30,21 @@ static Error no_payload(const Error& error) {
   return make_error(Errc::no_payload, error.to_string());
 }
 
-/// Whether what listens there may be reached from other hosts; NAT and firewalls are not known.
-static bool beyond_this_host(const transport::Transport& transport, ByteSpan entry) {
-  const auto addresses = transport::parse_interface_endpoints(entry, transport.key());
-  if (!addresses) return transport.assess(entry).locality > transport::Locality::same_host;
-  return std::ranges::any_of(*addresses, [](const transport::InterfaceEndpoint& each) {
-    return !Endpoint::tcp(each.ip, each.port).is_loopback();
-  });
+/// How the other end of an accepted connection is asked without a dial. One of ours takes velo's
+/// own requests on the connections that it made.
+static std::uint64_t way_back(const Link& link) noexcept {
+  return link.dialed() || !link.agreement.staged ? 0 : link.serial();
 }
 
 }  // namespace staging_detail
 
-void Staging::listens_at(const transport::Transport& transport, ByteSpan entry) {
-  const std::string key(transport.key());
-  keys_.push_back(key);
-  if (staging_detail::beyond_this_host(transport, entry)) far_keys_.push_back(key);
-}
-
-/// Whoever dialled this link can dial again; of others it is judged by where both listen.
-bool Staging::can_be_dialled_from(const Link& link) const {
-  if (&link == impl_.self_link_.get()) return true;
-  if (!link.dialed()) return !keys_.empty();
-  const auto& keys = link.identity().same_host ? keys_ : far_keys_;
-  if (keys.empty()) return false;
-  const auto peer = impl_.find_peer(link.peer);
-  if (peer == nullptr) return false;
-  const std::lock_guard lock(peer->mutex);
-  return std::ranges::any_of(
-      keys, [&](const std::string& key) { return peer->info.address.contains(key); });
-}
-
-bool Staging::reaches(const Link& link, std::size_t bytes) const {
-  // Who cannot be dialled cannot be read from. Within this process a payload is handed over as it
-  // is, unless no frame takes it.
+bool Staging::reaches(const Link& link, std::size_t bytes) const noexcept {
+  // Within this process a payload is handed over as it is, unless no frame takes it.
   const bool here =
       &link == impl_.self_link_.get() || link.connection().transport_key() == "inproc";
   if (here && bytes + limits::staging_frame_margin <= link.agreement.frame_bytes_max) return false;
-  if (!can_be_dialled_from(link)) return false;
+  // Who agreed reads by this very connection. The public velo always stages, and whoever got its
+  // greeting answered is one that it can dial.
   return link.agreement.staged || !link.agreement.ours;
 }
 
@@ -114,6 +91,18 @@ Transmitted Staging::transmit(Link& link, CallSlot& slot, MessageId id, const Ou
   return sent;
 }
 
+bool Staging::send_back(const CallSpec& spec, CallSlot& slot, const Outgoing& outgoing) {
+  std::shared_ptr<Link> link;
+  {
+    const std::lock_guard lock(impl_.links_mutex_);
+    const auto found = impl_.links_.find(spec.connection);
+    if (found != impl_.links_.end()) link = found->second;
+  }
+  if (!link && impl_.paths_ != nullptr) link = impl_.paths_->successor_of(spec.connection);
+  return link &&
+         impl_.transmit(*link, slot, slot.id(), outgoing, SlotHold::held) == Transmitted::done;
+}
+
 void Staging::call_over(MessageId id) noexcept {
   Call over;
   {
@@ -157,7 +146,7 @@ bool Staging::pull_reply(Link& link, CallSlot& slot, const protocol::ResponseHea
   const TimePoint deadline{Duration(slot.deadline_ns.load(std::memory_order_relaxed))};
   Shard& shard = link.connection().shard();
   resolver_
-      ->resolve(reference, link.peer.worker_id(), staging_detail::until(deadline, shard.now()),
+      ->resolve(reference, {link.peer.worker_id(), 0}, staging_detail::until(deadline, shard.now()),
                 std::move(stop))
       .then(shard, [impl = impl_.shared_from_this(), link = link.self(), id,
                     rest = std::move(rest)](Result<Bytes> payload) {
@@ -208,7 +197,7 @@ void Staging::pull_request(InboundCall* call) {
   Shard& shard = link.connection().shard();
   const InboundCall::Request& request = call->request();
   resolver_
-      ->resolve(request.staged, request.id.requester(),
+      ->resolve(request.staged, {request.id.requester(), staging_detail::way_back(link)},
                 staging_detail::until(request.deadline, shard.now()), call->stop_token())
       .then(shard, [call](Result<Bytes> payload) {
         call->impl().staging().request_pulled(call, std::move(payload));

@@ -18,7 +18,6 @@
 #include <stop_token>
 #include <string>
 #include <unordered_map>
-#include <vector>
 
 namespace velo::messenger {
 
@@ -46,6 +45,9 @@ class Staging {
   /// The reference to send instead of a reply's payload; nullopt: it travels as it is.
   std::optional<std::string> stage_reply(const Link& link, const Agreement& agreement,
                                          const Bytes& payload, TimePoint deadline);
+  /// Impl::transmit() by CallSpec::connection, or by the one that goes on for it. False: both are
+  /// closed.
+  bool send_back(const CallSpec& spec, CallSlot& slot, const Outgoing& outgoing);
   /// A call that was marked so has ended.
   void call_over(MessageId id) noexcept;
 
@@ -56,9 +58,6 @@ class Staging {
   /// False: the reply has its payload with it.
   bool pull_reply(Link& link, CallSlot& slot, const protocol::ResponseHeader& header);
 
-  /// Once for each transport that listens, before the first connection.
-  void listens_at(const transport::Transport& transport, ByteSpan entry);
-
  private:
   /// Of a call whose request was staged, or whose reply is being pulled.
   struct Call {
@@ -66,16 +65,13 @@ class Staging {
     std::optional<std::stop_source> pull;
   };
 
-  bool reaches(const Link& link, std::size_t bytes) const;
-  bool can_be_dialled_from(const Link& link) const;
+  bool reaches(const Link& link, std::size_t bytes) const noexcept;
   void request_pulled(InboundCall* call, Result<Bytes> payload);
   void reply_pulled(Link& link, MessageId id, const Bytes& headers, Result<Bytes> payload);
 
   Impl& impl_;
   const std::shared_ptr<PayloadResolver> resolver_;
   const std::size_t stage_bytes_;
-  std::vector<std::string> keys_;      ///< transports that listen
-  std::vector<std::string> far_keys_;  ///< those of them that other hosts may reach
   std::mutex mutex_;
   std::unordered_map<std::uint64_t, Call> calls_;  ///< by the id's local part
 };

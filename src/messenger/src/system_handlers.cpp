@@ -98,11 +98,13 @@ void Impl::handle_hello(Link& link, const protocol::RequestHeader& header, ByteS
     return reply_error(link, header,
                        make_error(Errc::bad_request, "the greeting's ids do not belong together"));
   }
+  const bool again = link.answered.has_value();
   if (auto accepted = accept_greeting(link, *request); !accepted) {
     return refuse_greeting(link, header, accepted.error());
   }
-  // What our own greeting agreed on holds for a connection that we dialled, and others rely on it.
-  if (extensions_ && !link.dialed()) link.agreement = agree(offer_, request->offer);
+  // What our own greeting agreed on holds for a connection that we dialled, and others rely on it;
+  // what was agreed on once stays.
+  if (extensions_ && !link.dialed() && !again) link.agreement = agree(offer_, request->offer);
   HandlersResponse response;
   response.handlers = handlers_for(link.identity());
   if (extensions_ && request->offer) response.offer = link.answered;

@@ -41,8 +41,8 @@ class Engine final : public messenger::Subsystem,
   Result<messenger::StagedPayload> stage(const Bytes& payload, const InstanceId& reader,
                                          Duration lives) override;
   void drop(std::uint64_t ticket) noexcept override { withdraw(ticket); }
-  Op<Bytes> resolve(std::string_view reference, WorkerId from, Duration timeout,
-                    std::stop_token stop) override;
+  Op<Bytes> resolve(std::string_view reference, const messenger::PayloadOrigin& origin,
+                    Duration timeout, std::stop_token stop) override;
 
   /// Null once it is gone.
   std::shared_ptr<Messenger> messenger() const noexcept { return messenger_.lock(); }

@@ -61,9 +61,8 @@ void Pull::acquire() {
   const auto messenger = engine_->messenger();
   if (messenger == nullptr) return end(messenger::make_error(messenger::Errc::shutting_down));
   // Not stopped when this ends: a lease that comes too late is given back.
-  messenger::system_unary(*messenger, "_rv_acquire")
+  aimed(messenger::system_unary(*messenger, "_rv_acquire"))
       .raw_payload(wire::encode_handle(handle_))
-      .worker(handle_.owner())
       .timeout(left())
       .send()
       .then(shard_, [self = shared_from_this()](Result<Bytes> reply) {
@@ -111,9 +110,8 @@ void Pull::ask(std::uint32_t chunk) {
   wire::PullRequest request;
   request.transfer_id = grant_.transfer_id;
   request.chunk_index = chunk;
-  messenger::system_unary(*messenger, "_rv_pull")
+  aimed(messenger::system_unary(*messenger, "_rv_pull"))
       .raw_payload(wire::encode_pull(request))
-      .worker(handle_.owner())
       .timeout(left())
       .stop(requests_.get_token())
       .send()
@@ -197,9 +195,8 @@ void Pull::give_up_lease(DataLease lease) {
   const auto messenger = engine_->messenger();
   if (messenger == nullptr) return;
   const std::string_view name = options_.release ? "_rv_release" : "_rv_detach";
-  auto told = messenger::system_fire(*messenger, name)
+  auto told = aimed(messenger::system_fire(*messenger, name))
                   .raw_payload(wire::encode_lease(handle_, lease))
-                  .worker(handle_.owner())
                   .send();
   // Fire-and-forget goes out all the same.
   static_cast<void>(told);

@@ -9,6 +9,7 @@
 
 #include <velo/base/executor.hpp>
 #include <velo/base/world.hpp>
+#include <velo/messenger/call.hpp>
 #include <velo/rendezvous/data_handle.hpp>
 #include <velo/rendezvous/data_writer.hpp>
 
@@ -29,6 +30,8 @@ struct PullOptions {
   std::uint32_t window_chunks = limits::window_chunks_max;
   /// The reference is given up with the lease, at the end or when it fails: nobody else will.
   bool release = false;
+  /// By which the owner can be asked where it cannot be dialled; 0: there is none.
+  std::uint64_t connection = 0;
   std::stop_token stop;
 
   PullOptions() = default;
@@ -76,6 +79,11 @@ class Pull final : public std::enable_shared_from_this<Pull> {
   void rearm();
   void on_timer();
   Duration left() const;
+  /// To the owner.
+  template <class R>
+  Send<R> aimed(Send<R> send) const {
+    return std::move(send.worker(handle_.owner()).by(options_.connection));
+  }
 
   const std::shared_ptr<Engine> engine_;
   Shard& shard_;

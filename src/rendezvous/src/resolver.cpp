@@ -32,18 +32,18 @@ Result<messenger::StagedPayload> Engine::stage(const Bytes& payload, const Insta
   return staged;
 }
 
-Op<Bytes> Engine::resolve(std::string_view reference, WorkerId from, Duration timeout,
-                          std::stop_token stop) {
+Op<Bytes> Engine::resolve(std::string_view reference, const messenger::PayloadOrigin& origin,
+                          Duration timeout, std::stop_token stop) {
   if (!attached_.load(std::memory_order_acquire)) {
     return Op<Bytes>::ready(inline_executor(), make_error(Errc::bad_peer, "not attached"));
   }
   Executor& callbacks = world_->pool();
   const auto handle = DataHandle::parse(reference);
   // Of nobody else: or whoever sends a message would decide whom this instance connects to.
-  if (!handle || handle->owner() != from) {
+  if (!handle || handle->owner() != origin.from) {
     return Op<Bytes>::ready(callbacks, make_error(Errc::bad_peer, "not the sender's own data"));
   }
-  if (from == self_.worker) {
+  if (origin.from == self_.worker) {
     auto granted = acquire(handle->local(), self_);
     if (!granted) return Op<Bytes>::ready(callbacks, granted.error());
     static_cast<void>(release(handle->local(), DataLease(granted->ids.lease), self_));
@@ -52,6 +52,7 @@ Op<Bytes> Engine::resolve(std::string_view reference, WorkerId from, Duration ti
   PullOptions options;
   options.timeout = timeout;
   options.release = true;
+  options.connection = origin.connection;
   options.stop = std::move(stop);
   auto promise = std::make_shared<Promise<Bytes>>(callbacks);
   Op<Bytes> op = promise->op();

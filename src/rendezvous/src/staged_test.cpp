@@ -21,48 +21,6 @@ using messenger::testing::echo;
 using messenger::testing::Gate;
 using messenger::testing::gated;
 
-constexpr std::size_t large = (std::size_t{1} << 20) + 5;
-
-/// Messengers that stage; the first `staging` of them.
-struct StagedCluster {
-  explicit StagedCluster(std::size_t count, std::size_t staging = SIZE_MAX,
-                         std::function<void(std::size_t, NodeSetup&)> setup = {})
-      : nodes(count, options(setup, staging)) {
-    for (std::size_t i = 0; i < data.size(); ++i) EXPECT_TRUE(data[i].attach_to(nodes[i]));
-  }
-  ClusterOptions options(std::function<void(std::size_t, NodeSetup&)> more, std::size_t staging) {
-    ClusterOptions made;
-    made.setup = [this, more = std::move(more), staging](sim::SimNode&, std::size_t index,
-                                                         NodeSetup& setup) {
-      if (more) more(index, setup);
-      if (index >= staging) return;
-      data.push_back(Rendezvous::unattached());
-      setup.configure = [this](MessengerBuilder& builder) {
-        builder.payloads(data.back().resolver());
-      };
-    };
-    return made;
-  }
-  std::size_t staged() const {
-    std::size_t all = 0;
-    for (const Rendezvous& each : data) all += each.use().entries;
-    return all;
-  }
-  void expect_nothing_left() {
-    EXPECT_TRUE(nodes.until([&] {
-      bool nothing = staged() == 0;
-      for (const Rendezvous& each : data) {
-        nothing = nothing && each.use().transfers == 0 && each.use().leases == 0;
-      }
-      return nothing;
-    }));
-    for (const auto& node : nodes.messengers) EXPECT_EQ(node->memory().used, 0U);
-  }
-
-  std::vector<Rendezvous> data;
-  Cluster nodes;
-};
-
 /// What arrived at a handler, with the size of frames that its connection could have carried.
 struct Seen {
   std::vector<std::size_t> sizes;
@@ -309,85 +267,6 @@ TEST(StagedPayloads, ThatFindNoRoomAtTheReaderAreRefusedAndRunNothing) {
   EXPECT_EQ(outcome(sent), "messenger.over_budget");
   EXPECT_TRUE(sent.error().retry() == Retry::later && sent.error().without_effect());
   EXPECT_EQ(ran, 0);
-  cluster.expect_nothing_left();
-}
-
-TEST(StagedPayloads, WithoutAResolverAtTheReaderTravelInTheirFrames) {
-  StagedCluster cluster(2, 1);
-  ASSERT_TRUE(cluster.nodes[1].register_handler(echo()));
-  for (const std::size_t sender : {std::size_t{0}, std::size_t{1}}) {
-    if (sender == 1) {
-      ASSERT_TRUE(cluster.nodes[0].register_handler(echo()));
-    }
-    const auto reply = cluster.nodes.wait(cluster.nodes[sender]
-                                              .unary("echo")
-                                              .raw_payload(pattern(large))
-                                              .instance(cluster.nodes.id(1 - sender))
-                                              .send());
-    ASSERT_TRUE(reply) << reply.error().to_string();
-    EXPECT_EQ(reply->size(), large);
-  }
-  EXPECT_EQ(cluster.staged(), 0U);
-}
-
-// A node of the default options listens on loopback, and calls nodes of other hosts: they cannot
-// read from it, and said so of every request over 256 KiB.
-TEST(StagedPayloads, WhoListensWhereItsPeerCannotDialSendsThemInFrames) {
-  StagedCluster cluster(2, SIZE_MAX, [](std::size_t index, NodeSetup& setup) {
-    if (index != 0) return;
-    transport::TcpOptions near;
-    near.bind = Endpoint::tcp("127.0.0.1", 0);
-    near.allow_plaintext_beyond_loopback = true;
-    setup.transport = transport::make_tcp(std::move(near));
-  });
-  ASSERT_TRUE(cluster.nodes[1].register_handler(echo()));
-  ASSERT_FALSE(cluster.nodes[0].peer_info().address.empty());
-  const auto reply = cluster.nodes.wait(cluster.nodes[0]
-                                            .unary("echo")
-                                            .raw_payload(pattern(large))
-                                            .instance(cluster.nodes.id(1))
-                                            .send());
-  ASSERT_TRUE(reply) << reply.error().to_string();
-  EXPECT_EQ(reply->size(), large);
-  cluster.expect_nothing_left();
-}
-
-TEST(StagedPayloads, AreSentToThePublicVeloAsItSendsThemAndRepliesNever) {
-  StagedCluster cluster(2, SIZE_MAX,
-                        [](std::size_t index, NodeSetup& setup) { setup.legacy = index == 1; });
-  std::size_t staged = 0;
-  ASSERT_TRUE(cluster.nodes[1].register_handler(
-      Handler::unary_handler("echo", [&](Context& context) {
-        staged = std::max(staged, cluster.data[0].use().entries + cluster.data[0].use().leases);
-        return context.payload_bytes();
-      }).build()));
-  ASSERT_TRUE(cluster.nodes[0].register_handler(echo()));
-  for (const std::size_t sender : {std::size_t{0}, std::size_t{1}}) {
-    const auto reply = cluster.nodes.wait(cluster.nodes[sender]
-                                              .unary("echo")
-                                              .raw_payload(pattern(large))
-                                              .instance(cluster.nodes.id(1 - sender))
-                                              .send());
-    ASSERT_TRUE(reply) << reply.error().to_string();
-    EXPECT_EQ(reply->size(), large);
-  }
-  cluster.expect_nothing_left();
-}
-
-TEST(StagedPayloads, TypedBodiesAreStagedAsTheReaderReadsThem) {
-  StagedCluster cluster(2, SIZE_MAX,
-                        [](std::size_t index, NodeSetup& setup) { setup.legacy = index == 1; });
-  ASSERT_TRUE(cluster.nodes[1].register_handler(
-      Handler::typed_unary("length", [](TypedContext<std::string>& context) {
-        return static_cast<std::uint64_t>(context.input.size());
-      }).build()));
-  const auto length = cluster.nodes.wait(cluster.nodes[0]
-                                             .typed_unary<std::uint64_t>("length")
-                                             .payload(std::string(large, 'x'))
-                                             .instance(cluster.nodes.id(1))
-                                             .send());
-  ASSERT_TRUE(length) << length.error().to_string();
-  EXPECT_EQ(*length, large);
   cluster.expect_nothing_left();
 }
 

@@ -8,6 +8,8 @@
 #include <velo/rendezvous/rendezvous.hpp>
 
 #include <cstddef>
+#include <cstdint>
+#include <functional>
 #include <string>
 #include <utility>
 #include <vector>
@@ -51,6 +53,50 @@ struct DataCluster {
 
   Cluster nodes;
   std::vector<Rendezvous> data;
+};
+
+/// Of a payload that is staged.
+constexpr std::size_t large = (std::size_t{1} << 20) + 5;
+
+/// Messengers that stage; the first `staging` of them.
+struct StagedCluster {
+  explicit StagedCluster(std::size_t count, std::size_t staging = SIZE_MAX,
+                         std::function<void(std::size_t, NodeSetup&)> setup = {})
+      : nodes(count, options(setup, staging)) {
+    for (std::size_t i = 0; i < data.size(); ++i) EXPECT_TRUE(data[i].attach_to(nodes[i]));
+  }
+  ClusterOptions options(std::function<void(std::size_t, NodeSetup&)> more, std::size_t staging) {
+    ClusterOptions made;
+    made.setup = [this, more = std::move(more), staging](sim::SimNode&, std::size_t index,
+                                                         NodeSetup& setup) {
+      if (more) more(index, setup);
+      if (index >= staging) return;
+      data.push_back(Rendezvous::unattached());
+      setup.configure = [this](MessengerBuilder& builder) {
+        builder.payloads(data.back().resolver());
+      };
+    };
+    return made;
+  }
+  std::size_t staged() const {
+    std::size_t all = 0;
+    for (const Rendezvous& each : data) all += each.use().entries;
+    return all;
+  }
+  void expect_nothing_left() {
+    EXPECT_TRUE(nodes.until([&] {
+      bool nothing = staged() == 0;
+      for (const Rendezvous& each : data) {
+        nothing = nothing && each.use().transfers == 0 && each.use().leases == 0;
+      }
+      // What was given up may still be on its way out.
+      for (const auto& node : nodes.messengers) nothing = nothing && node->memory().used == 0;
+      return nothing;
+    }));
+  }
+
+  std::vector<Rendezvous> data;
+  Cluster nodes;
 };
 
 }  // namespace velo::rendezvous::testing

@@ -58,6 +58,7 @@ struct CallSpec {
   Bytes payload;
   InstanceId instance;
   WorkerId worker;
+  std::uint64_t connection = 0;  ///< one that will do, beside our own to the target
   Duration timeout = velo::limits::call_deadline_default;
   Headers headers;
   std::stop_token stop;
@@ -214,6 +215,13 @@ class [[nodiscard]] Send {
     return {messenger::start(spec_), &messenger::decode_reply<Response>};
   }
 
+  /// For velo's own traffic: without a connection of our own to the target it goes by this one,
+  /// which the target made (PayloadOrigin), and only when that is closed, too, the target is
+  /// dialled.
+  Send& by(std::uint64_t connection) {
+    spec_.connection = connection;
+    return *this;
+  }
   /// For <velo/messenger/subsystem.hpp>: velo's own traffic.
   Send&& system() && {
     spec_.system = true;

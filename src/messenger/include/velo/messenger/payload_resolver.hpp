@@ -30,6 +30,14 @@ struct StagedPayload {
   StagedPayload() = default;
 };
 
+/// Who staged a payload, and the connection that said so.
+struct PayloadOrigin {
+  WorkerId from;
+  std::uint64_t connection = 0;  ///< for Send::by(); 0: `from` has to be dialled
+
+  PayloadOrigin(WorkerId worker, std::uint64_t by) noexcept : from(worker), connection(by) {}
+};
+
 class PayloadResolver {
  public:
   virtual ~PayloadResolver() = default;
@@ -42,10 +50,10 @@ class PayloadResolver {
                                       Duration lives) = 0;
   /// It is not wanted any longer. Of one that is gone, nothing.
   virtual void drop(std::uint64_t ticket) noexcept = 0;
-  /// Reads what `from` staged and lets it go there, however that ends: with the payload, an error,
-  /// or because of `timeout` or `stop`. The payload's block holds a charge of the memory budget.
-  virtual Op<Bytes> resolve(std::string_view reference, WorkerId from, Duration timeout,
-                            std::stop_token stop) = 0;
+  /// Reads what was staged there and lets it go, however that ends: with the payload, an error, or
+  /// because of `timeout` or `stop`. The payload's block holds a charge of the memory budget.
+  virtual Op<Bytes> resolve(std::string_view reference, const PayloadOrigin& origin,
+                            Duration timeout, std::stop_token stop) = 0;
 };
 
 }  // namespace velo::messenger
