@@ -63,9 +63,12 @@ void Impl::register_books_handler() {
 Result<void> Impl::publish_metrics(metrics::Registry& registry) {
   const std::lock_guard lock(metrics_mutex_);
   if (metrics_ != nullptr) return make_error(velo::Errc::already_exists, "published before");
-  auto fresh =
-      std::make_unique<NodeMetrics>(self_.instance_id, transports_, [this] { return books(); });
-  auto added = fresh->add_to(registry);
+  auto fresh = std::make_unique<NodeMetrics>(registry, self_.instance_id, transports_,
+                                             [this] { return books(); });
+  auto added = fresh->add_own();
+  for (const auto& subsystem : subsystems_.all()) {
+    if (added) added = fresh->add(*subsystem);
+  }
   if (added) metrics_ = std::move(fresh);
   return added;
 }

@@ -201,6 +201,7 @@ class Impl final : public CallTableEvents,
  private:
   friend class PathEngine;
   friend class Staging;
+  friend class Subsystems;
   friend struct PathHealthChecks;
   friend struct PeerPaths;
   friend class WaitingSend;
@@ -372,7 +373,6 @@ class Impl final : public CallTableEvents,
   Shard::TimerId sweep_timer_ = 0;              // shard 0 only
   std::int64_t sweep_timer_at_ns_ = INT64_MAX;  // shard 0 only
   std::shared_ptr<Impl> sweep_keepalive_;       // shard 0 only
-
   std::atomic<bool> draining_{false};
   std::atomic<bool> stopped_{false};
   std::mutex shutdown_mutex_;

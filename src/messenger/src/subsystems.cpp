@@ -5,6 +5,9 @@
 
 #include "handler_queue.hpp"
 #include "impl.hpp"
+#include "node_metrics.hpp"
+
+#include <velo/base/log.hpp>
 
 #include <algorithm>
 #include <utility>
@@ -39,8 +42,19 @@ Result<void> Subsystems::attach(std::shared_ptr<Subsystem> subsystem,
     for (const InstanceId& peer : up) words_.push_back({peer, std::nullopt, subsystem});
   }
   if (late_for_drain) subsystem->on_drain();
+  publish(*subsystem);
   deliver_soon();
   return {};
+}
+
+void Subsystems::publish(Subsystem& subsystem) {
+  const std::lock_guard lock(impl_.metrics_mutex_);
+  if (impl_.metrics_ == nullptr) return;
+  if (const auto added = impl_.metrics_->add(subsystem); !added) {
+    VELO_LOG_WARN(messenger, "a subsystem's metrics are not published",
+                  {"subsystem", std::string(subsystem.name())},
+                  {"error", added.error().to_string()});
+  }
 }
 
 std::shared_ptr<Subsystem> Subsystems::find(std::string_view name) const {

@@ -37,15 +37,18 @@ class Subsystems {
   /// Once; later ones do nothing.
   void stop(const Error& reason);
 
- private:
   using List = std::vector<std::shared_ptr<Subsystem>>;
+  /// In the order in which they were attached; none after the end.
+  List all() const;
+
+ private:
   struct Word {
     InstanceId peer;
     std::optional<Error> down;            ///< empty: up
     std::shared_ptr<Subsystem> only_for;  ///< null: for all there are when it is delivered
   };
 
-  List all() const;
+  void publish(Subsystem& subsystem);
   void deliver_soon();
   void deliver();
 

@@ -52,7 +52,7 @@ Result<DataHandle> Engine::add(Source source, const Terms& terms) {
       handle = DataHandle(self_.worker, id);
       if (added || !added.error().is(velo::Errc::already_exists)) break;
     }
-    if (!added) return added.error();
+    if (!tally_.counted(Operation::register_, added)) return added.error();
     due = store_.next_end();
   }
   rearm_soon(due);
@@ -61,7 +61,7 @@ Result<DataHandle> Engine::add(Source source, const Terms& terms) {
 
 Result<DataMetadata> Engine::metadata(std::uint64_t id, const Reader& reader) const {
   const std::lock_guard lock(mutex_);
-  return store_.metadata(id, reader);
+  return tally_.counted(Operation::metadata, store_.metadata(id, reader));
 }
 
 Result<Store::Granted> Engine::acquire(std::uint64_t id, const Reader& reader) {
@@ -81,28 +81,31 @@ Result<Store::Granted> Engine::acquire(std::uint64_t id, const Reader& reader) {
     due = store_.next_end();
   }
   rearm_soon(due);
-  return granted;
+  return tally_.counted(Operation::acquire, std::move(granted));
 }
 
 Result<Piece> Engine::piece(const wire::PullRequest& request, const Reader& reader) {
   const TimePoint now = world_->clock().now();
   const std::lock_guard lock(mutex_);
-  return store_.piece(request.transfer_id, request.chunk_index, reader, now);
+  auto piece = tally_.counted(Operation::pull,
+                              store_.piece(request.transfer_id, request.chunk_index, reader, now));
+  if (piece) tally_.sent(piece->size);
+  return piece;
 }
 
 Result<void> Engine::add_reference(std::uint64_t id, const Reader& reader) {
   const std::lock_guard lock(mutex_);
-  return store_.add_reference(id, reader);
+  return tally_.counted(Operation::ref, store_.add_reference(id, reader));
 }
 
 Result<void> Engine::detach(std::uint64_t id, DataLease lease, const Reader& reader) {
   const std::lock_guard lock(mutex_);
-  return store_.detach(id, lease, reader);
+  return tally_.counted(Operation::detach, store_.detach(id, lease, reader));
 }
 
 Result<void> Engine::release(std::uint64_t id, DataLease lease, const Reader& reader) {
   const std::lock_guard lock(mutex_);
-  return store_.release(id, lease, reader);
+  return tally_.counted(Operation::release, store_.release(id, lease, reader));
 }
 
 bool Engine::withdraw(std::uint64_t id) {
@@ -156,13 +159,19 @@ std::shared_ptr<Pull> Engine::start_pull(const DataHandle& handle,
   return pull;
 }
 
-void Engine::pull_over(const Pull& pull) noexcept {
+void Engine::pull_over(const Pull& pull, bool well, std::uint64_t bytes, Duration took) noexcept {
+  tally_.got(well, bytes, took);
   std::shared_ptr<Pull> last;
   const std::lock_guard lock(mutex_);
   const auto found = pulls_.find(&pull);
   if (found == pulls_.end()) return;
   last = std::move(found->second);
   pulls_.erase(found);
+}
+
+Result<std::shared_ptr<void>> Engine::publish_metrics(metrics::Registry& registry) {
+  return tally_.publish(registry, self_.instance,
+                        [engine = shared_from_this()] { return engine->use(); });
 }
 
 void Engine::on_stop(const Error& reason) {

@@ -6,6 +6,7 @@
 
 #include "pull.hpp"
 #include "store.hpp"
+#include "tally.hpp"
 
 #include <velo/messenger/payload_resolver.hpp>
 #include <velo/messenger/subsystem.hpp>
@@ -35,6 +36,7 @@ class Engine final : public messenger::Subsystem,
   void on_drain() override { draining_.store(true, std::memory_order_release); }
   std::uint64_t unfinished() const noexcept override;
   void on_stop(const Error& reason) override;
+  Result<std::shared_ptr<void>> publish_metrics(metrics::Registry& registry) override;
 
   // Payloads that do not travel in their messages: resolver.cpp.
   std::size_t stage_bytes() const noexcept override { return options_.stage_bytes; }
@@ -67,7 +69,7 @@ class Engine final : public messenger::Subsystem,
   /// Reads from the owner, whoever that is; `done` runs on a shard.
   std::shared_ptr<Pull> start_pull(const DataHandle& handle, std::unique_ptr<DataWriter> writer,
                                    PullOptions options, Pull::Done done);
-  void pull_over(const Pull& pull) noexcept;
+  void pull_over(const Pull& pull, bool well, std::uint64_t bytes, Duration took) noexcept;
 
   /// Reads one piece that is not in memory; on the pool.
   Result<Bytes> read(const Piece& piece) const;
@@ -91,6 +93,7 @@ class Engine final : public messenger::Subsystem,
   std::atomic<bool> stopped_{false};
   std::atomic<std::size_t> next_shard_{0};
 
+  mutable Tally tally_;
   mutable std::mutex mutex_;
   Store store_;
   std::unordered_map<const Pull*, std::shared_ptr<Pull>> pulls_;

@@ -21,7 +21,8 @@ Pull::Pull(std::shared_ptr<Engine> engine, Shard& shard, const DataHandle& handl
       writer_(std::move(writer)),
       writer_blocks_(writer_->blocks()),
       options_(std::move(options)),
-      done_(std::move(done)) {}
+      done_(std::move(done)),
+      began_(engine_->world().clock().now()) {}
 
 void Pull::Stop::operator()() const {
   if (const auto alive = pull.lock()) alive->abort(velo::make_error(velo::Errc::cancelled));
@@ -41,7 +42,6 @@ void Pull::abort(Error reason) {
 }
 
 void Pull::begin() {
-  began_ = shard_.now();
   deadline_ =
       began_ + std::clamp(options_.timeout, Duration::zero(), velo::limits::call_deadline_max);
   options_.window_chunks =
@@ -182,7 +182,8 @@ void Pull::end(Result<void> result) {
   const DataLease lease(grant_.lease_id);
   const bool held = transfer_.has_value();
   if (held && (!result || options_.release)) give_up_lease(lease);
-  engine_->pull_over(*this);
+  engine_->pull_over(*this, result.has_value(), held ? transfer_->stored_bytes() : 0,
+                     shard_.now() - began_);
   auto done = std::exchange(done_, nullptr);
   if (!result) {
     if (!writing_) writer_.reset();

@@ -20,6 +20,10 @@ namespace velo {
 
 class Messenger;
 
+namespace metrics {
+class Registry;
+}
+
 namespace messenger {
 
 class Subsystem {
@@ -53,6 +57,14 @@ class Subsystem {
   /// is destroyed the subsystem must not use it: it lives on where its handlers or its user hold
   /// it.
   virtual void on_stop(const Error& reason) { static_cast<void>(reason); }
+
+  /// Messenger::publish_metrics(): registers its own series, labelled with the node's id. What is
+  /// returned takes them back when it is destroyed, which is before the registry is; null: it has
+  /// none. Once, on the thread that publishes, or attaches when that was before.
+  virtual Result<std::shared_ptr<void>> publish_metrics(metrics::Registry& registry) {
+    static_cast<void>(registry);
+    return std::shared_ptr<void>();
+  }
 };
 
 /// Makes the subsystem part of the messenger until that ends, which keeps it alive, and registers
