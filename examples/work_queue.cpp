@@ -51,8 +51,10 @@ static velo::Result<void> work(const std::string& folder, const std::string& hos
         std::fflush(stdout);
         ::pause();
       }
-      // Here the job is done; only then:
-      if (auto done = receiver.ack(delivery.lease).get(); !done) return done;
+      // Here the job is done; only then. Who took too long may have lost it to another worker,
+      // which does it again: that is what at least once means.
+      auto done = receiver.ack(delivery.lease).get();
+      if (!done && !done.error().is(velo::queue::Errc::lease_lost)) return done;
     }
   }
 }
