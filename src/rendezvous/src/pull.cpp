@@ -167,8 +167,11 @@ void Pull::run_job() {
     post(self->shard_, [self, next = std::move(job.next), result = std::move(result)]() mutable {
       self->writing_ = false;
       if (self->over_) return;
+      if (self->transfer_) self->transfer_->resumed(self->shard_.now());
       next(std::move(result));
-      if (!self->over_ && !self->writing_ && !self->jobs_.empty()) self->run_job();
+      if (self->over_) return;
+      if (!self->writing_ && !self->jobs_.empty()) self->run_job();
+      self->rearm();
     });
   });
 }
@@ -206,7 +209,9 @@ void Pull::give_up_lease(DataLease lease) {
 void Pull::rearm() {
   TimePoint at = deadline_;
   const TimePoint since = transfer_ ? transfer_->last_progress() : began_;
-  at = std::min({at, since + options_.stall, acquire_again_});
+  at = std::min(at, acquire_again_);
+  // While the writer writes it is not the owner that is waited for.
+  if (!writing_) at = std::min(at, since + options_.stall);
   if (transfer_ && ready_) at = std::min(at, transfer_->pause_over());
   if (timer_keepalive_ != nullptr) {
     if (timer_at_ <= at || !shard_.cancel_timer(timer_)) return;

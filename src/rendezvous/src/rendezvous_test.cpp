@@ -190,6 +190,23 @@ TEST(Rendezvous, AFileBecomesAFileElsewhere) {
   EXPECT_TRUE(cluster.data[0].register_file("/none").error().is(velo::Errc::not_found));
 }
 
+// A disk that was slow to make the file ended the transfer as stalled, though nothing was late.
+TEST(Rendezvous, ASlowDiskIsNoStall) {
+  ClusterOptions slow;
+  slow.sim.pool_delay = sim::Latency{22s, 22s};
+  DataCluster cluster(2, std::move(slow));
+  const std::string contents = pattern(large);
+  const auto handle = cluster.data[0].register_data(Bytes::copy(contents));
+  ASSERT_TRUE(handle);
+  GetOptions options;
+  options.stall = 20s;
+  auto& reader = cluster.nodes.sim.node(1);
+  const auto lease = cluster.nodes.wait(
+      cluster.data[1].get_into(*handle, write_to_file(reader.files(), "/copy"), options), 1h);
+  ASSERT_TRUE(lease) << lease.error().to_string();
+  EXPECT_EQ(reader.files().read("/copy", SIZE_MAX)->text(), contents);
+}
+
 TEST(Rendezvous, AFileThatBecameShorterEndsItsReaders) {
   DataCluster cluster(2);
   auto& owner = cluster.nodes.sim.node(0);

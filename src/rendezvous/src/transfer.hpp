@@ -37,13 +37,15 @@ class Transfer {
                                                TimePoint now);
   /// What has come is where it belongs.
   void stored(std::uint32_t chunk);
+  /// The writer is through with a step, however long it took: the owner was not waited for.
+  void resumed(TimePoint now) noexcept { last_progress_ = now; }
   /// It has not come. The error if that is the end.
   std::optional<Error> failed(std::uint32_t chunk, const Error& error, TimePoint now);
 
   bool complete() const noexcept { return stored_ == chunks_; }
   std::uint64_t total_bytes() const noexcept { return total_bytes_; }
   std::uint64_t stored_bytes() const noexcept { return stored_bytes_; }
-  /// When something came, or the transfer began.
+  /// When something came or was written, or the transfer began.
   TimePoint last_progress() const noexcept { return last_progress_; }
   std::uint32_t window() const noexcept { return window_; }
   std::uint32_t outstanding() const noexcept { return outstanding_; }

@@ -75,11 +75,16 @@ static Result<void> sync_folder(const std::string& folder) {
 }
 
 /// The file stays locked while it is open.
-static Result<Descriptor> write_and_sync(const std::string& path, ByteSpan contents) {
+static Result<Descriptor> create_locked(const std::string& path) {
   auto file = open_file(path, O_WRONLY | O_CREAT | O_EXCL);
-  if (!file.has_value()) return file;
   // Where files cannot be locked, nobody else can lock this one either.
-  static_cast<void>(::flock(file->get(), LOCK_EX | LOCK_NB));
+  if (file.has_value()) static_cast<void>(::flock(file->get(), LOCK_EX | LOCK_NB));
+  return file;
+}
+
+static Result<Descriptor> write_and_sync(const std::string& path, ByteSpan contents) {
+  auto file = create_locked(path);
+  if (!file.has_value()) return file;
   if (auto written = write_all(*file, path, contents); !written.has_value()) return written.error();
   if (::fsync(file->get()) != 0) return system_error("fsync " + path, errno);
   return file;
@@ -250,7 +255,7 @@ Result<std::unique_ptr<FileReader>> DiskFiles::open(const std::string& path) {
 
 Result<std::unique_ptr<FileWriter>> DiskFiles::replace(const std::string& path) {
   std::string aside = disk_files_detail::path_aside(disk_files_detail::folder_of(path));
-  auto file = disk_files_detail::write_and_sync(aside, {});
+  auto file = disk_files_detail::create_locked(aside);
   if (!file.has_value()) return file.error();
   return std::make_unique<disk_files_detail::PieceWriter>(std::move(*file), std::move(aside), path);
 }
