@@ -25,7 +25,7 @@ constexpr std::string_view key_prefix = "key-";
 constexpr std::string_view plain_suffix = ".pem";
 constexpr std::string_view sealed_suffix = ".sealed";
 /// Rotations that a reader may meet while it reads.
-constexpr int attempts_max = 8;
+constexpr int attempts_max = 64;
 
 static std::string key_file(const NodeId& node, std::string_view suffix) {
   return std::string(key_prefix) + node.to_string() + std::string(suffix);
@@ -290,16 +290,22 @@ Result<Credentials> IdentityStore::load(std::optional<std::string_view> passphra
   if (!store.has_value()) return store.error();
   credentials.trust = std::move(*store);
   for (int attempt = 0; attempt < identity_store_detail::attempts_max; ++attempt) {
-    auto key = load_key(passphrase);
-    if (!key.has_value()) return key.error();
     auto chain = load_certificate();
+    // A store without a key says that first.
+    auto key =
+        chain.has_value() ? read_key(chain->front().node_id(), passphrase) : load_key(passphrase);
+    // A rotation may have removed it meanwhile; then there is a new certificate.
+    if (chain.has_value() && !key.has_value() && key.error().is(velo::Errc::not_found)) continue;
+    if (!key.has_value()) return key.error();
     if (!chain.has_value()) return chain.error();
-    // Otherwise a rotation came between.
-    if (chain->front().public_key() != key->public_key()) continue;
+    if (chain->front().public_key() != key->public_key()) {
+      return make_error(Errc::malformed, folder_ + " has another key than its certificate");
+    }
     credentials.key = std::move(*key);
     credentials.chain = std::move(*chain);
     return credentials;
   }
+  if (auto key = load_key(passphrase); !key.has_value()) return key.error();
   return make_error(Errc::malformed, folder_ + " does not keep still");
 }
 
