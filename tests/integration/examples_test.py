@@ -134,6 +134,12 @@ RUNS = {
 
 
 class Examples(program.ProgramTest):
+    def setUp(self):
+        super().setUp()
+        # Under AddressSanitizer freed memory is kept for a while, which is no memory of the example's.
+        options = self.environment.get("ASAN_OPTIONS", "")
+        self.environment["ASAN_OPTIONS"] = f"{options}:quarantine_size_mb=1:thread_local_quarantine_size_kb=64".strip(":")
+
     def run_example(self, name, *arguments):
         ended = subprocess.run(
             [program.BIN / f"example_{name}", *arguments],
