@@ -4,6 +4,7 @@
 #include "call_table.hpp"
 
 #include "protocol.hpp"
+#include "tracer.hpp"
 #include "waiting_send.hpp"
 
 #include <velo/base/check.hpp>
@@ -55,6 +56,10 @@ void CallSlot::finish(Fate fate, std::optional<Error> error, bool here) noexcept
     } else {
       table_of_.ledger().ended(account, pattern, fate);
     }
+  }
+  if (span != nullptr) [[unlikely]] {
+    const std::shared_ptr<OpenSpan> ended = std::exchange(span, nullptr);
+    ended->end(error ? &*error : nullptr, fate_name(fate));
   }
   reply.error = std::move(error);
   publish(here);
@@ -269,6 +274,8 @@ CallSlot* CallTable::allocate(const Start& start) {
   slot->reset(world_.pool());
   slot->pattern = start.pattern;
   slot->system = start.system;
+  if (start.span != nullptr) [[unlikely]]
+    slot->span = *start.span;
   slot->deadline_ns.store(start.deadline.nanoseconds(), std::memory_order_relaxed);
   slot->travels_on.reset(slot->generation_);
   slot->window_charge.reset(slot->generation_);

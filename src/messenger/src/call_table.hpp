@@ -176,6 +176,7 @@ class alignas(64) CallSlot final : public ReplyState {
   std::atomic<std::uint64_t> stream_end{0};
   Pattern pattern = Pattern::fire;
   bool system = false;
+  std::shared_ptr<OpenSpan> span;  ///< ended by who won claim()
 
  private:
   friend class CallTable;
@@ -231,7 +232,10 @@ class CallTable {
     Pattern pattern;
     bool system;
     TimePoint deadline;
-    Start(Pattern p, bool s, TimePoint d) noexcept : pattern(p), system(s), deadline(d) {}
+    const std::shared_ptr<OpenSpan>* span;  ///< of a call that is traced
+    Start(Pattern p, bool s, TimePoint d,
+          const std::shared_ptr<OpenSpan>* traced = nullptr) noexcept
+        : pattern(p), system(s), deadline(d), span(traced) {}
   };
   /// A live slot, or null when all are taken. Then watch_stop() may follow, before the Op is handed
   /// out. velo's own calls have a few slots more than calls_max, so that a full table can still

@@ -38,23 +38,23 @@ static void after_one_turn(Shard& shard, std::move_only_function<void()> then) {
 Op<void> Impl::shutdown(ShutdownPolicy policy) {
   std::shared_ptr<Promise<void>> promise;
   {
-    const std::lock_guard lock(shutdown_mutex_);
-    if (shutdown_promise_ != nullptr || stopped_.load(std::memory_order_acquire)) {
+    const std::lock_guard lock(drain_.mutex);
+    if (drain_.promise != nullptr || stopped_.load(std::memory_order_acquire)) {
       return Op<void>::ready(world_.pool(), velo::make_error(velo::Errc::shutting_down));
     }
     promise = std::make_shared<Promise<void>>(world_.pool());
-    shutdown_promise_ = promise;
+    drain_.promise = promise;
   }
   Op<void> op = promise->op();
-  drain_own_calls_ = policy.wait_for_own_calls;
+  drain_.own_calls = policy.wait_for_own_calls;
   draining_.store(true, std::memory_order_seq_cst);
   withdraw_announcement();
   subsystems_.begin_drain();
   // A request that a shard took in before it saw the drain has ended, or is counted as running,
   // once that shard has had a turn.
   drain_round(shards_.size(), [this, until = world_.clock().now() + policy.patience] {
-    drain_until_ = until;
-    drain_begun_ = true;
+    drain_.until = until;
+    drain_.begun = true;
     check_drained();
   });
   return op;
@@ -72,17 +72,17 @@ void Impl::drain_round(std::size_t shards, std::move_only_function<void()> then)
 
 bool Impl::nothing_is_left() const {
   return running_requests_.load(std::memory_order_acquire) == 0 &&
-         replies_waiting_.load(std::memory_order_acquire) == 0 && subsystems_.unfinished() == 0 &&
-         (!drain_own_calls_ || own_calls() == 0);
+         drain_.replies_waiting.load(std::memory_order_acquire) == 0 &&
+         subsystems_.unfinished() == 0 && (!drain_.own_calls || own_calls() == 0);
 }
 
 void Impl::check_drained() {
-  if (!drain_begun_ || stopped_.load(std::memory_order_acquire)) return;
+  if (!drain_.begun || stopped_.load(std::memory_order_acquire)) return;
   const TimePoint now = shard(0).now();
-  if (now >= drain_until_) return finish_shutdown(nothing_is_left());
+  if (now >= drain_.until) return finish_shutdown(nothing_is_left());
   if (!nothing_is_left()) return start_drain_timer();
-  if (settling_) return;
-  settling_ = true;
+  if (drain_.settling) return;
+  drain_.settling = true;
   settle(0);
 }
 
@@ -93,10 +93,10 @@ void Impl::settle(int round) {
   drain_round(shards_.size(), [this, before, round] {
     const bool quiet = calls_->ledger().totals().received.requests == before;
     if (!nothing_is_left()) {
-      settling_ = false;
+      drain_.settling = false;
       return check_drained();
     }
-    if (!quiet && round + 1 < limits::drain_rounds_max && shard(0).now() < drain_until_) {
+    if (!quiet && round + 1 < limits::drain_rounds_max && shard(0).now() < drain_.until) {
       return settle(round + 1);
     }
     finish_shutdown(true);
@@ -104,17 +104,17 @@ void Impl::settle(int round) {
 }
 
 void Impl::start_drain_timer() {
-  if (drain_keepalive_ != nullptr) return;
-  TimePoint at = drain_until_;
-  if (drain_own_calls_ || subsystems_.unfinished() != 0) {
+  if (drain_.keepalive != nullptr) return;
+  TimePoint at = drain_.until;
+  if (drain_.own_calls || subsystems_.unfinished() != 0) {
     at = std::min(at, shard(0).now() + drain_detail::poll);
   }
-  drain_keepalive_ = shared_from_this();
-  drain_timer_ = shard(0).start_timer(at, Task0{[](void* argument) {
+  drain_.keepalive = shared_from_this();
+  drain_.timer = shard(0).start_timer(at, Task0{[](void* argument) {
                                                   auto* impl = static_cast<Impl*>(argument);
                                                   const auto alive =
-                                                      std::move(impl->drain_keepalive_);
-                                                  impl->drain_keepalive_ = nullptr;
+                                                      std::move(impl->drain_.keepalive);
+                                                  impl->drain_.keepalive = nullptr;
                                                   impl->check_drained();
                                                 },
                                                 this});
@@ -128,14 +128,14 @@ void Impl::finish_shutdown(bool in_time) {
         velo::Errc::deadline_exceeded,
         std::to_string(left.running) + " requests were still running, " +
             std::to_string(left.replies_waiting) + " replies waited for a connection, " +
-            std::to_string(drain_own_calls_ ? left.own_calls : 0) + " own calls and " +
+            std::to_string(drain_.own_calls ? left.own_calls : 0) + " own calls and " +
             std::to_string(left.subsystems) + " of streams, transfers and the like had not ended");
   }
   {
-    const std::lock_guard lock(shutdown_mutex_);
-    if (drain_over_) return;
-    drain_over_ = true;
-    drain_result_ = result;
+    const std::lock_guard lock(drain_.mutex);
+    if (drain_.over) return;
+    drain_.over = true;
+    drain_.result = result;
   }
   if (!result) {
     VELO_LOG_WARN(messenger, "the drain ran out of patience", {"left", result.error().context()});
@@ -144,7 +144,7 @@ void Impl::finish_shutdown(bool in_time) {
 }
 
 void Impl::reply_left() noexcept {
-  if (replies_waiting_.fetch_sub(1, std::memory_order_acq_rel) == 1) inbound_ended();
+  if (drain_.replies_waiting.fetch_sub(1, std::memory_order_acq_rel) == 1) inbound_ended();
 }
 
 std::uint64_t Impl::own_calls() const {
@@ -162,13 +162,13 @@ std::uint64_t Impl::own_calls() const {
 DrainState Impl::drain_state() const {
   DrainState state;
   if (stopped_.load(std::memory_order_acquire)) {
-    state.phase =
-        all_closed_.load(std::memory_order_acquire) ? DrainPhase::closed : DrainPhase::flushing;
+    state.phase = drain_.all_closed.load(std::memory_order_acquire) ? DrainPhase::closed
+                                                                    : DrainPhase::flushing;
   } else if (draining()) {
     state.phase = DrainPhase::draining;
   }
   state.running = running_requests_.load(std::memory_order_acquire);
-  state.replies_waiting = replies_waiting_.load(std::memory_order_acquire);
+  state.replies_waiting = drain_.replies_waiting.load(std::memory_order_acquire);
   state.own_calls = own_calls();
   state.subsystems = subsystems_.unfinished();
   {
@@ -179,9 +179,9 @@ DrainState Impl::drain_state() const {
       state.bytes_queued += link->connection().queued();
     }
   }
-  state.requests_cut_off = requests_cut_off_.load(std::memory_order_acquire);
-  state.calls_cut_off = calls_cut_off_.load(std::memory_order_acquire);
-  state.bytes_cut_off = bytes_cut_off_.load(std::memory_order_acquire);
+  state.requests_cut_off = drain_.requests_cut_off.load(std::memory_order_acquire);
+  state.calls_cut_off = drain_.calls_cut_off.load(std::memory_order_acquire);
+  state.bytes_cut_off = drain_.bytes_cut_off.load(std::memory_order_acquire);
   return state;
 }
 

@@ -65,7 +65,7 @@ Result<bool> Impl::enqueue(const std::shared_ptr<Peer>& peer, PendingSend& send,
     if (!peer->pending_memory.add(send.bytes(), send.lane())) {
       return no_room(*memory_, peer->pending_memory.bytes(), "what waits for the connection");
     }
-    if (send.is_reply) replies_waiting_.fetch_add(1, std::memory_order_acq_rel);
+    if (send.is_reply) drain_.replies_waiting.fetch_add(1, std::memory_order_acq_rel);
     peer->pending.push_back(std::move(send));
     if (peer->state == Peer::State::idle) start = peer->begin_attempt();
   }

@@ -5,6 +5,7 @@
 #pragma once
 
 #include "call_table.hpp"
+#include "drain_progress.hpp"
 #include "guard.hpp"
 #include "handler_table.hpp"
 #include "hello.hpp"
@@ -38,6 +39,7 @@ namespace velo::messenger {
 
 class HandlerQueue;
 class PathEngine;
+class Tracer;
 class WaitingSend;
 
 class Impl final : public CallTableEvents,
@@ -88,9 +90,6 @@ class Impl final : public CallTableEvents,
   using SlotHold = messenger::SlotHold;
   Transmitted transmit(Link& link, CallSlot& slot, MessageId id, const Outgoing& outgoing,
                        SlotHold hold);
-  /// A reply to a peer that does not read replies on its own connection.
-  void reply_by_dialling(WorkerId worker, Link& arrived_on, transport::FrameType type,
-                         ByteSpan header, const Bytes& payload);
 
   // --- windows.cpp
   void give_window(Link& link, std::uint64_t charge);
@@ -133,18 +132,25 @@ class Impl final : public CallTableEvents,
   void on_accepted(transport::ConnectionPtr connection) override;
   void on_frame(Link& link, const transport::InFrame& frame);
   void on_link_closed(Link& link, const Error& reason);
-  void reply_error(Link& link, const protocol::RequestHeader& request, const Error& error);
   void run_heap_call(InboundCall* call);
-  void send_reply(Link& link, const Agreement& agreement, transport::FrameType type,
-                  ByteSpan header, const Bytes& payload) noexcept;
-  static transport::Admission refuse_reply(Link& link, transport::FrameType type, ByteSpan header,
-                                           transport::Admission admission) noexcept;
   /// A request whose handler does not run within the event that brought it.
   void request_running() noexcept { running_requests_.fetch_add(1, std::memory_order_acq_rel); }
   void request_over() noexcept { running_requests_.fetch_sub(1, std::memory_order_acq_rel); }
+
+  // --- replies.cpp
+  void reply_error(Link& link, const protocol::RequestHeader& request, const Error& error);
+  void send_reply(Link& link, const Agreement& agreement, transport::FrameType type,
+                  ByteSpan header, const Bytes& payload) noexcept;
+  /// To a peer that does not read replies on its own connection.
+  void reply_by_dialling(WorkerId worker, Link& arrived_on, transport::FrameType type,
+                         ByteSpan header, const Bytes& payload);
+  static transport::Admission refuse_reply(Link& link, transport::FrameType type, ByteSpan header,
+                                           transport::Admission admission) noexcept;
   /// One that is too large is replaced by a reply that says so.
   static transport::Admission send_reply_on(Link& link, transport::FrameType type, ByteSpan header,
                                             const Bytes& payload) noexcept;
+
+  // --- drain.cpp, of what is being handled
   void inbound_ended() noexcept;
   bool draining() const noexcept { return draining_.load(std::memory_order_acquire); }
 
@@ -244,6 +250,13 @@ class Impl final : public CallTableEvents,
   void send_or_enqueue(const CallSpec& spec, std::shared_ptr<Peer> peer, CallSlot& slot,
                        const Outgoing& outgoing);
 
+  // tracing.cpp
+  OpState& start_traced(CallSpec& spec);
+  /// With a span, where the send belongs to a trace that is recorded.
+  transport::SendResult send_traced(Link& link, const Outgoing& outgoing,
+                                    const transport::OutFrame& frame) const;
+  void trace_request(Link& link, std::string_view name, InboundCall::Request& request) const;
+
   // messenger.cpp
   void on_announced(Result<std::unique_ptr<discovery::Registration>> registration);
 
@@ -339,6 +352,7 @@ class Impl final : public CallTableEvents,
   const bool extensions_;
   const Guard guard_;
   const std::shared_ptr<MemoryBudget> memory_;
+  const std::shared_ptr<const Tracer> tracer_;  ///< null: no spans are recorded
   PeerInfo self_;
   WorkerId worker_;
   Offer offer_;
@@ -375,22 +389,7 @@ class Impl final : public CallTableEvents,
   std::shared_ptr<Impl> sweep_keepalive_;       // shard 0 only
   std::atomic<bool> draining_{false};
   std::atomic<bool> stopped_{false};
-  std::mutex shutdown_mutex_;
-  std::shared_ptr<Promise<void>> shutdown_promise_;
-  bool drain_over_ = false;
-  bool drain_own_calls_ = false;  ///< set before the first round
-  TimePoint drain_until_;         // shard 0 only
-  bool drain_begun_ = false;      // shard 0 only
-  bool settling_ = false;         // shard 0 only
-  std::atomic<std::uint64_t> replies_waiting_{0};
-  std::atomic<std::uint64_t> requests_cut_off_{0};
-  std::atomic<std::uint64_t> calls_cut_off_{0};
-  std::atomic<std::uint64_t> bytes_cut_off_{0};
-  std::atomic<bool> all_closed_{false};
-  /// Set once, before the connections close.
-  Result<void> drain_result_ = velo::make_error(velo::Errc::shutting_down, "cut short");
-  Shard::TimerId drain_timer_ = 0;         // shard 0 only
-  std::shared_ptr<Impl> drain_keepalive_;  // shard 0 only
+  DrainProgress drain_;
   std::atomic<std::uint64_t> running_user_code_{0};
   std::mutex user_code_mutex_;
   std::condition_variable user_code_idle_;

@@ -83,6 +83,10 @@ void InboundCall::ended(ReceivedEnd end) noexcept {
 bool InboundCall::abandon() noexcept {
   if (!win()) return false;
   link_.leave(*this);
+  if (request_.trace != nullptr) [[unlikely]] {
+    const Error error = make_error(Errc::cancelled);
+    trace_over(&error);
+  }
   ended(ReceivedEnd::abandoned);
   std::optional<std::stop_source> stop;
   {
@@ -103,13 +107,18 @@ void InboundCall::reject(const Error& error) noexcept {
   if (!win()) return;
   if (link_owner_) link_.leave(*this);
   send_reply(error, true);
+  trace_over(&error);
   ended(ReceivedEnd::rejected);
 }
 
 void InboundCall::settle(HandlerResult result) noexcept {
+  if (request_.trace != nullptr) [[unlikely]] {
+    request_.trace->handler_over(result ? nullptr : &result.error());
+  }
   if (!win()) return;
   if (link_owner_) link_.leave(*this);
   send_reply(result, false);
+  trace_over(result ? nullptr : &result.error());
   ended(result ? ReceivedEnd::succeeded : ReceivedEnd::failed);
 }
 
@@ -252,6 +261,11 @@ std::stop_token Context::stop_token() const { return call_->stop_token(); }
 
 void Context::set_response_header(std::string name, std::string value) {
   call_->set_response_header(std::move(name), std::move(value));
+}
+
+const trace::TraceContext* Context::trace() const noexcept {
+  const auto& trace = call_->request().trace;
+  return trace == nullptr ? nullptr : trace->context.get();
 }
 
 Messenger& Context::msg() const noexcept { return call_->impl().facade(); }

@@ -9,6 +9,7 @@
 #include "ledger.hpp"
 #include "link.hpp"
 #include "protocol.hpp"
+#include "tracer.hpp"
 
 #include <velo/base/planted.hpp>
 #include <velo/messenger/handler.hpp>
@@ -32,6 +33,7 @@ class InboundCall : public LaneItem {
     Headers headers;
     std::string staged;  ///< names the payload, which is to be pulled; empty: it is here
     bool system = false;
+    std::unique_ptr<RequestTrace> trace;  ///< null: it belongs to no trace
   };
 
   /// For inline handlers: borrows everything, `link` included.
@@ -86,6 +88,12 @@ class InboundCall : public LaneItem {
   }
 
   bool settled() const noexcept { return settled_.load(std::memory_order_acquire); }
+  /// The handler begins; while the stretch lives, what it does belongs to the request's trace.
+  void begin_handler(std::optional<trace::Stretch>& stretch) const {
+    if (request_.trace == nullptr) [[likely]]
+      return;
+    stretch.emplace(request_.trace->begin_handler(handler_.name()));
+  }
   /// The handler that ran for this request is over, whatever became of the request.
   void handler_over() noexcept;
 
@@ -98,6 +106,10 @@ class InboundCall : public LaneItem {
   InboundCall(std::shared_ptr<Impl> impl, std::shared_ptr<Link> link, const Handler& handler,
               Request request, const transport::InFrame& frame);
   void ended(ReceivedEnd end) noexcept;
+  void trace_over(const Error* error) const noexcept {
+    if (request_.trace != nullptr) [[unlikely]]
+      request_.trace->over(error);
+  }
   bool win() noexcept {
     VELO_PLANT(double_completion, return true);
     return !settled_.exchange(true, std::memory_order_acq_rel);

@@ -52,7 +52,7 @@ void Impl::on_link_closed(Link& link, const Error& reason) {
     end_calls_of(link, reason);
   }
   if (stopped_.load(std::memory_order_acquire)) {
-    bytes_cut_off_.fetch_add(link.connection().queued(), std::memory_order_acq_rel);
+    drain_.bytes_cut_off.fetch_add(link.connection().queued(), std::memory_order_acq_rel);
   }
   if (last) connections_over();
 }

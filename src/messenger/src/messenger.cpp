@@ -8,6 +8,7 @@
 #include "loopback.hpp"
 #include "path_engine.hpp"
 #include "path_health.hpp"
+#include "tracer.hpp"
 #include "waiting_send.hpp"
 
 #include <velo/base/log.hpp>
@@ -25,6 +26,9 @@ Impl::Impl(World& world, ImplOptions options)
       extensions_(options.extensions),
       guard_(std::move(options.guard)),
       memory_(std::make_shared<MemoryBudget>(options.memory_bytes, options.peer_memory_bytes)),
+      tracer_(options.spans == nullptr ? nullptr
+                                       : std::make_shared<const Tracer>(
+                                             world, std::move(options.spans), options.sampling)),
       shards_(world.shard_count()),
       staging_(*this, std::move(options.resolver)) {
   const auto bound = guard_.has_key() ? guard_.own_instance() : InstanceId::random(world.random());
@@ -261,6 +265,12 @@ MessengerBuilder& MessengerBuilder::require_private_beyond_host(bool required) {
 }
 MessengerBuilder& MessengerBuilder::payloads(std::shared_ptr<messenger::PayloadResolver> resolver) {
   parts_->options.resolver = std::move(resolver);
+  return *this;
+}
+MessengerBuilder& MessengerBuilder::trace(std::shared_ptr<::velo::trace::SpanSink> sink,
+                                          ::velo::trace::Sampling sampling) {
+  parts_->options.spans = std::move(sink);
+  parts_->options.sampling = sampling;
   return *this;
 }
 MessengerBuilder& MessengerBuilder::without_extensions() {

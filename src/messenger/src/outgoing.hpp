@@ -8,6 +8,7 @@
 #include "hello.hpp"
 
 #include <velo/base/budget.hpp>
+#include <velo/base/trace.hpp>
 #include <velo/discovery/discovery.hpp>
 #include <velo/messenger/paths.hpp>
 #include <velo/messenger/payload_resolver.hpp>
@@ -32,6 +33,8 @@ struct ImplOptions {
   PathPolicy paths;
   GuardOptions guard;
   std::shared_ptr<PayloadResolver> resolver;
+  std::shared_ptr<trace::SpanSink> spans;  ///< null: nothing is recorded
+  trace::Sampling sampling;
 };
 
 enum class Transmitted : std::uint8_t { done, link_closed, window_full };

@@ -6,6 +6,7 @@
 #include "path_engine.hpp"
 #include "request_window.hpp"
 #include "sent_log.hpp"
+#include "tracer.hpp"
 #include "waiting_send.hpp"
 
 #include <velo/codec/json_value.hpp>
@@ -16,12 +17,12 @@ namespace velo::messenger {
 
 namespace router_detail {
 
-static transport::SendResult send(Link& link, ByteSpan header, const Bytes& body,
-                                  std::uint32_t lane, bool may_be_lost) noexcept {
+static transport::OutFrame frame_of(ByteSpan header, const Bytes& body, std::uint32_t lane,
+                                    const Outgoing& outgoing) noexcept {
   transport::OutFrame frame(transport::FrameType::message, header, body);
   frame.lane = lane;
-  frame.may_be_lost = may_be_lost;
-  return link.connection().send(frame);
+  frame.may_be_lost = outgoing.may_be_lost;
+  return frame;
 }
 
 /// The body as the peer reads it; in `converted` where that is not as it was given.
@@ -77,12 +78,18 @@ std::optional<Error> Impl::check_spec(const CallSpec& spec) const {
 }
 
 OpState& Impl::start(CallSpec& spec) {
-  if (!spec.system) calls_->ledger().began(spec.pattern);
+  if (!spec.system) {
+    calls_->ledger().began(spec.pattern);
+    if (tracer_ != nullptr || trace::current() != nullptr) [[unlikely]]
+      return start_traced(spec);
+  }
   return start_counted(spec);
 }
 
 OpState& Impl::refuse(const CallSpec& spec, Error error) {
   if (!spec.system) calls_->ledger().rejected(Ledger::nobody, spec.pattern, error.code());
+  if (spec.span != nullptr) [[unlikely]]
+    spec.span->end(&error);
   return ended_before_start(world_, std::move(error));
 }
 
@@ -93,7 +100,7 @@ OpState& Impl::start_counted(CallSpec& spec) {
   const bool on_shard = executor != nullptr && executor == &world_.shard(0);
   const TimePoint now = on_shard ? world_.shard(0).now() : world_.clock().now();
   const TimePoint deadline = now + spec.timeout;
-  CallSlot* slot = calls_->allocate({spec.pattern, spec.system, deadline});
+  CallSlot* slot = calls_->allocate({spec.pattern, spec.system, deadline, &spec.span});
   if (slot == nullptr) {
     if (spec.await_capacity) return wait_for_capacity(spec);
     return refuse(spec, make_error(Errc::too_many_calls, "every call slot is taken"));
@@ -310,8 +317,9 @@ Impl::Transmitted Impl::transmit(Link& link, CallSlot& slot, MessageId id, const
   const bool kept =
       link.sent_log != nullptr && outgoing.handler.front() != '_' && !outgoing.may_be_lost;
   if (kept) paths_->keep(link, id, outgoing);
+  const auto frame = router_detail::frame_of(ByteSpan(out).first(size), *body, lane, outgoing);
   const transport::SendResult sent =
-      router_detail::send(link, ByteSpan(out).first(size), *body, lane, outgoing.may_be_lost);
+      tracer_ == nullptr ? link.connection().send(frame) : send_traced(link, outgoing, frame);
   switch (sent.admission) {
     case transport::Admission::accepted:
       if (!outgoing.system && !outgoing.again) {
@@ -371,30 +379,6 @@ void Impl::on_cancelled(MessageId id, std::uint64_t link_serial, Pattern pattern
   if (told) return give_window(*link, charge);
   link->window->owe({id, charge, lane});
   link->owes_cancels.store(true, std::memory_order_relaxed);
-}
-
-void Impl::reply_by_dialling(WorkerId worker, Link& arrived_on, transport::FrameType type,
-                             ByteSpan header, const Bytes& payload) {
-  const auto peer = find_peer(worker);
-  const auto known = peer ? instance_of(worker) : std::nullopt;
-  if (!peer || (known && must_be_proven(*known))) {
-    // No address of the requester is known, and its own connection is the one hope; or the request
-    // is in the name of a peer that reads replies where its requests went, and is not from there.
-    (void)send_reply_on(arrived_on, type, header, payload);
-    return;
-  }
-  for (int attempt = 0; attempt < 3; ++attempt) {
-    PendingSend send;
-    send.is_reply = true;
-    send.reply_type = type;
-    send.reply_header = Bytes::copy(header);
-    send.payload = payload;
-    std::shared_ptr<Link> link;
-    const auto queued = enqueue(peer, send, &link);
-    if (!queued || *queued) return;
-    if (send_reply_on(*link, type, header, payload) != transport::Admission::closed) return;
-    link_lost(peer, *link);
-  }
 }
 
 }  // namespace velo::messenger

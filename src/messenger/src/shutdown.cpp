@@ -21,11 +21,11 @@ void Impl::connections_over() noexcept {
   std::shared_ptr<Promise<void>> promise;
   std::optional<Result<void>> result;
   {
-    const std::lock_guard lock(shutdown_mutex_);
-    promise = std::exchange(shutdown_promise_, nullptr);
-    result = drain_result_;
+    const std::lock_guard lock(drain_.mutex);
+    promise = std::exchange(drain_.promise, nullptr);
+    result = drain_.result;
   }
-  all_closed_.store(true, std::memory_order_release);
+  drain_.all_closed.store(true, std::memory_order_release);
   if (promise != nullptr) promise->set(std::move(*result));
   const std::lock_guard lock(user_code_mutex_);
   connections_over_ = true;
@@ -38,8 +38,8 @@ void Impl::stop_now(const Error& reason) {
   if (stopped_.exchange(true, std::memory_order_seq_cst)) return;
   draining_.store(true, std::memory_order_seq_cst);
   withdraw_announcement();
-  requests_cut_off_.store(running_requests_.load(std::memory_order_acquire),
-                          std::memory_order_release);
+  drain_.requests_cut_off.store(running_requests_.load(std::memory_order_acquire),
+                                std::memory_order_release);
   for (const auto& transport : transports_) transport->stop();
   if (paths_ != nullptr) paths_->stop_serving();
   std::deque<std::shared_ptr<WaitingSend>> waiting;
@@ -76,7 +76,7 @@ void Impl::stop_now(const Error& reason) {
     // The peer may have handled it: to send it elsewhere is not safe.
     slot.end_as_unknown(Error(reason.code(), Retry::later, reason.context()));
   });
-  calls_cut_off_.store(cut_off, std::memory_order_release);
+  drain_.calls_cut_off.store(cut_off, std::memory_order_release);
   for (std::size_t i = 0; i < shards_.size(); ++i) {
     post(shard(i), [impl = shared_from_this(), i] { impl->stop_on_shard(i); });
   }
@@ -108,8 +108,8 @@ void Impl::stop_on_shard(std::size_t index) {
   if (index != 0) return;
   if (sweep_keepalive_ != nullptr && shard(0).cancel_timer(sweep_timer_))
     sweep_keepalive_ = nullptr;
-  if (drain_keepalive_ != nullptr && shard(0).cancel_timer(drain_timer_))
-    drain_keepalive_ = nullptr;
+  if (drain_.keepalive != nullptr && shard(0).cancel_timer(drain_.timer))
+    drain_.keepalive = nullptr;
 }
 
 void Impl::user_code_ended() noexcept {

@@ -5,6 +5,7 @@
 
 #include "impl.hpp"
 #include "no_room.hpp"
+#include "tracer.hpp"
 
 namespace velo::messenger {
 
@@ -30,6 +31,8 @@ void WaitingSend::end_unsent(Fate fate, Error error) noexcept {
     ledger.ended(Ledger::nobody, spec.pattern, fate);
   }
   error.mark_without_effect();
+  if (spec.span != nullptr) [[unlikely]]
+    spec.span->end(&error);
   Reply ended;
   ended.fate = fate;
   ended.error = std::move(error);
@@ -109,7 +112,8 @@ void Impl::run_waiting() {
       while (!waiting_.empty() && waiting_.front()->claimed()) waiting_.pop_front();
       if (waiting_.empty()) return calls_->set_waiting(false);
       const WaitingSend& front = *waiting_.front();
-      slot = calls_->allocate({front.spec.pattern, front.spec.system, front.deadline});
+      slot = calls_->allocate(
+          {front.spec.pattern, front.spec.system, front.deadline, &front.spec.span});
       if (slot == nullptr) return;
       next = std::move(waiting_.front());
       waiting_.pop_front();

@@ -48,4 +48,10 @@ constexpr std::size_t shared_memory_handshakes_max = 64;
 /// everything, as if it did not spin.
 constexpr std::size_t poll_sources_max = 64;
 
+/// A tracestate (W3C trace context) is passed on whole or not at all. Policy: a longer one is
+/// dropped, and the rest of the context is kept.
+constexpr std::size_t trace_state_bytes_max = 512;
+/// Entries of a tracestate. Policy: as above.
+constexpr std::size_t trace_state_members_max = 32;
+
 }  // namespace velo::limits

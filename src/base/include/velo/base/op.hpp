@@ -11,6 +11,7 @@
 
 #include <velo/base/error.hpp>
 #include <velo/base/executor.hpp>
+#include <velo/base/trace.hpp>
 
 #include <atomic>
 #include <coroutine>
@@ -179,12 +180,15 @@ class [[nodiscard]] Op {
     bool await_ready() const noexcept { return state_->done(); }
     bool await_suspend(std::coroutine_handle<> handle) noexcept {
       Executor* executor = Executor::current();
+      if (trace::current() != nullptr) [[unlikely]]
+        traced_ = trace::keep_current();
       return state_->attach(
           executor != nullptr ? *executor : state_->callback_executor(),
-          Task0{[](void* address) { std::coroutine_handle<>::from_address(address).resume(); },
-                handle.address()});
+          Task0{traced_ ? &base_detail::resume_traced : &base_detail::resume, handle.address()});
     }
     Result<T> await_resume() {
+      if (traced_) [[unlikely]]
+        trace::work_for(std::move(traced_));
       Result<T> result = decode_(*state_);
       std::exchange(state_, nullptr)->release_done();
       return result;
@@ -193,6 +197,7 @@ class [[nodiscard]] Op {
    private:
     OpState* state_;
     Decode decode_;
+    std::shared_ptr<const trace::TraceContext> traced_;
   };
 
   Awaiter operator co_await() & noexcept {
@@ -349,6 +354,7 @@ template <class F>
 struct Op<T>::ThenNode {
   Op op;
   F callback;
+  std::shared_ptr<const trace::TraceContext> traced = trace::keep_current();
   ThenNode(Op&& o, F&& f) : op(std::move(o)), callback(std::move(f)) {}
   static void* operator new(std::size_t size) { return base_detail::allocate_node(size); }
   static void operator delete(void* node) noexcept {
@@ -357,6 +363,10 @@ struct Op<T>::ThenNode {
   static void run(void* argument) {
     static_assert(alignof(ThenNode) <= __STDCPP_DEFAULT_NEW_ALIGNMENT__, "pooled nodes");
     const std::unique_ptr<ThenNode> node(static_cast<ThenNode*>(argument));
+    if (node->traced || trace::Stretch::innermost() != nullptr) [[unlikely]] {
+      const trace::Stretch stretch(std::move(node->traced));
+      return node->callback(node->op.take());
+    }
     node->callback(node->op.take());
   }
 };

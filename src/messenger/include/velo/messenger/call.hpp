@@ -10,11 +10,13 @@
 #include <velo/base/limits.hpp>
 #include <velo/base/op.hpp>
 #include <velo/base/time.hpp>
+#include <velo/base/trace.hpp>
 #include <velo/messenger/error.hpp>
 #include <velo/messenger/fates.hpp>
 #include <velo/messenger/headers.hpp>
 #include <velo/messenger/typed_body.hpp>
 
+#include <memory>
 #include <optional>
 #include <stop_token>
 #include <string>
@@ -41,6 +43,7 @@ struct Outcome {
 namespace messenger {
 
 class Impl;
+class OpenSpan;
 
 enum class Pattern : std::uint8_t { fire = 0, sync = 1, unary = 2 };
 
@@ -62,6 +65,7 @@ struct CallSpec {
   Duration timeout = velo::limits::call_deadline_default;
   Headers headers;
   std::stop_token stop;
+  std::shared_ptr<OpenSpan> span;  ///< of a send that is traced
 };
 
 /// How a call ended. `error` empty: well.
@@ -169,6 +173,14 @@ class [[nodiscard]] Send {
   Send& headers(Headers all) {
     spec_.headers = std::move(all);
     return *this;
+  }
+
+  /// Makes the send a child of `context` instead of what the calling code works for
+  /// (trace::current()); for work that a handler hands to others: `.traced(*context.trace())`.
+  Send& traced(const trace::TraceContext& context) {
+    header(std::string(trace::parent_header), trace::to_traceparent(context));
+    if (context.state.empty()) return *this;
+    return header(std::string(trace::state_header), context.state);
   }
 
   /// Time to the end of the call, and for the handler to see; default 30 s, clamped to 24 h.

@@ -8,6 +8,7 @@
 #include <velo/base/bytes.hpp>
 #include <velo/base/ids.hpp>
 #include <velo/base/time.hpp>
+#include <velo/base/trace.hpp>
 #include <velo/messenger/headers.hpp>
 #include <velo/messenger/identity.hpp>
 #include <velo/messenger/message_id.hpp>
@@ -70,6 +71,11 @@ class Context {
   /// Sent with the reply to callers that understand response headers; others never see it. Limits:
   /// see Headers.
   void set_response_header(std::string name, std::string value);
+
+  /// What this handler works for; null when its request belongs to no trace. Sends that the
+  /// handler makes, also after it was suspended and in callbacks it attached, are children of it by
+  /// themselves. Valid as long as this context.
+  const trace::TraceContext* trace() const noexcept;
 
   /// The messenger that received this message. Valid as long as this context.
   Messenger& msg() const noexcept;

@@ -105,6 +105,8 @@ constexpr std::size_t resumable_connections_max = 1'024;
 constexpr int path_gain_times = 2;
 /// The least time that such a gain saves. Policy: a smaller gain changes nothing.
 constexpr Duration path_gain_min = std::chrono::microseconds(5);
+/// What a span keeps of an attribute's value and of an error's text. Policy: the rest is cut off.
+constexpr std::size_t span_text_bytes_max = 256;
 /// Time that Messenger::shutdown() gives running handlers, unless told otherwise. Policy: then
 /// everything closes, and it ends as velo::Errc::deadline_exceeded.
 constexpr Duration drain_default = std::chrono::seconds(10);

@@ -8,6 +8,7 @@
 #include <velo/base/budget.hpp>
 #include <velo/base/ids.hpp>
 #include <velo/base/op.hpp>
+#include <velo/base/trace.hpp>
 #include <velo/base/world.hpp>
 #include <velo/crypto/key.hpp>
 #include <velo/discovery/discovery.hpp>
@@ -216,6 +217,11 @@ class [[nodiscard]] MessengerBuilder {
   MessengerBuilder& require_private_beyond_host(bool required);
   /// Stages large payloads instead of sending them in their messages (payload_resolver.hpp).
   MessengerBuilder& payloads(std::shared_ptr<messenger::PayloadResolver> resolver);
+  /// Records spans of sends and requests and gives them to `sink`: of all that belongs to a sampled
+  /// trace of others, and of that share of the traces that begin here. Without it nothing is
+  /// recorded, and contexts that arrive are passed on to the calls their handlers make.
+  MessengerBuilder& trace(std::shared_ptr<::velo::trace::SpanSink> sink,
+                          ::velo::trace::Sampling sampling = ::velo::trace::Sampling());
   /// For tests of the wire only: behave like a peer of the public velo, without our additions.
   MessengerBuilder& without_extensions();
 
