@@ -36,20 +36,41 @@ std::optional<Slot> Egress::open(std::uint64_t anchor, std::uint64_t session, St
   state.session = session;
   state.terms = terms;
   state.next_sequence = 0;
+  state.taken = 0;
   ++live_;
   const Slot slot(index, state.generation);
   batcher_.open_slot(slot, anchor, session);
   return slot;
 }
 
+void Egress::set_bytes(State& state, std::uint64_t bytes) noexcept {
+  outstanding_ += bytes - state.bytes;
+  shared_used_ += beyond_reserve(bytes) - beyond_reserve(state.bytes);
+  state.bytes = bytes;
+}
+
 bool Egress::has_room(const State& state, std::size_t size) const noexcept {
   const std::size_t frames = state.sizes.size();
+  const std::uint64_t after = state.bytes + size;
   if (frames >= state.terms.frames) return false;
-  if (frames != 0 && state.bytes + size > state.terms.bytes) return false;
-  if (state.bytes + size <= reserved_) return outstanding_ + size <= peer_bytes_;
+  if (frames != 0 && after > state.terms.bytes) return false;
+  if (outstanding_ + size > peer_bytes_) return false;
+  if (after <= reserved_) return true;
   const std::uint64_t shared = peer_bytes_ / 2;
-  if (outstanding_ + size > shared) return false;
-  return frames == 0 || state.bytes + size <= reserved_ + (shared - outstanding_) / 8;
+  const std::uint64_t part = after - reserved_;
+  const std::uint64_t used = shared_used_ - beyond_reserve(state.bytes);
+  if (frames == 0) {
+    // The first frame of a stream may have any size; one that does not fit into what is shared may
+    // take an eighth of whatever is free, so that a few stalled streams do not stop it.
+    return used + part <= shared || size <= (peer_bytes_ - outstanding_) / 8;
+  }
+  // Further ones come after first ones that find no room, and after what the consumer has shown
+  // that it takes. They leave the others their part: the same to each while all keep to it; where
+  // stalled streams have more, of what is left a part so small that the last to come finds nearly
+  // as much as the first.
+  if (hungry_ != 0 || part > state.taken || used + part > shared) return false;
+  const std::size_t users = users_ + static_cast<std::size_t>(!uses(state));
+  return part <= std::min(shared / 3, (shared - shared_used_) / 2) / users;
 }
 
 bool Egress::admits(Slot slot, std::size_t size) const noexcept {
@@ -59,10 +80,11 @@ bool Egress::admits(Slot slot, std::size_t size) const noexcept {
 }
 
 void Egress::put(Slot slot, State& state, ByteSpan frame) {
+  const bool used = uses(state);
   batcher_.data(slot, state.next_sequence++, frame);
   state.sizes.push(static_cast<std::uint32_t>(frame.size()));
-  state.bytes += frame.size();
-  outstanding_ += frame.size();
+  set_bytes(state, state.bytes + frame.size());
+  recount(state, used);
 }
 
 void Egress::send(Slot slot, ByteSpan frame) {
@@ -74,8 +96,12 @@ void Egress::send(Slot slot, ByteSpan frame) {
 void Egress::wait(Slot slot, Bytes frame) {
   State* state = find(slot);
   VELO_DCHECK(state != nullptr && state->phase == Phase::open && !state->waiting);
+  const bool used = uses(*state);
+  ++waiting_;
   waiting_bytes_ += frame.size();
   state->waiting = std::move(frame);
+  recount(*state, used);
+  set_hungry(*state, state->sizes.size() == 0);
   if (!state->queued) {
     state->queued = true;
     fifo_.push_back(slot);
@@ -87,17 +113,21 @@ bool Egress::waiting(Slot slot) const noexcept {
   return state != nullptr && state->waiting.has_value();
 }
 
-bool Egress::stop_waiting(Slot slot) noexcept {
+bool Egress::stop_waiting(Slot slot) {
   State* state = find(slot);
   if (state == nullptr || !state->waiting) return false;
   forget_waiting(*state);
+  if (state->has_terminal) put_end(slot, *state, std::exchange(state->terminal, {}));
   return true;
 }
 
 void Egress::forget_waiting(State& state) noexcept {
   if (!state.waiting) return;
+  --waiting_;
   waiting_bytes_ -= state.waiting->size();
   state.waiting.reset();
+  set_hungry(state, false);
+  recount(state, true);
 }
 
 std::uint64_t Egress::session(Slot slot) const noexcept {
@@ -117,6 +147,7 @@ std::vector<Slot> Egress::admit_waiting() {
       continue;
     }
     if (!has_room(*state, state->waiting->size())) {
+      set_hungry(*state, state->sizes.size() == 0);
       fifo_.push_back(slot);
       continue;
     }
@@ -132,6 +163,7 @@ std::vector<Slot> Egress::admit_waiting() {
 void Egress::put_end(Slot slot, State& state, ByteSpan terminal) {
   if (!terminal.empty()) put(slot, state, terminal);
   batcher_.close_slot(slot, CloseReason::terminal_sent, state.session);
+  state.terminal = {};
   state.has_terminal = false;
   state.phase = Phase::ending;
 }
@@ -147,15 +179,23 @@ void Egress::end(Slot slot, ByteSpan terminal) {
   put_end(slot, *state, terminal);
 }
 
+void Egress::cut(Slot slot, ByteSpan terminal) {
+  State* state = find(slot);
+  if (state == nullptr || state->phase != Phase::open) return;
+  forget_waiting(*state);
+  put_end(slot, *state, terminal);
+}
+
 bool Egress::on_credit(Slot slot, std::uint32_t frames) {
   State* state = find(slot);
   if (state == nullptr) return true;
   if (frames > state->sizes.size()) return false;
-  for (; frames > 0; --frames) {
-    const std::uint32_t size = state->sizes.pop();
-    state->bytes -= size;
-    outstanding_ -= size;
-  }
+  const bool used = uses(*state);
+  std::uint64_t bytes = state->bytes;
+  for (; frames > 0; --frames) bytes -= state->sizes.pop();
+  state->taken += state->bytes - bytes;
+  set_bytes(*state, bytes);
+  recount(*state, used);
   return true;
 }
 
@@ -171,18 +211,16 @@ Egress::Closed Egress::on_close(Slot slot, CloseReason reason, std::uint64_t ses
     release(slot.index(), *state);
     return Closed::unknown;
   }
-  if (state->phase == Phase::open) {
-    forget_waiting(*state);
-    put_end(slot, *state, {});
-  }
+  cut(slot, {});
   return Closed::refused;
 }
 
 void Egress::release(std::uint32_t index, State& state) noexcept {
-  outstanding_ -= state.bytes;
-  state.bytes = 0;
-  state.sizes.clear();
   forget_waiting(state);
+  const bool used = uses(state);
+  set_bytes(state, 0);
+  state.sizes.clear();
+  recount(state, used);
   state.terminal = {};
   state.has_terminal = false;
   state.queued = false;

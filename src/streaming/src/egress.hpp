@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 // Egress: the sending ends of all streams to one peer: slots, what their consumers still take
-// (credit of the stream and of the peer), who waits for it, and how each slot ends. A pure state
-// machine that writes records into a Batcher.
+// (credit of the stream and of the peer), who waits for it, and how each slot ends. What is shared
+// is divided by those that use it, so that the first one of a turn leaves the others their part. A
+// pure state machine that writes records into a Batcher.
 // Threading: one thread at a time.
 #pragma once
 
@@ -48,14 +49,16 @@ class Egress {
   /// Keeps the frame until there is room; one of a slot at a time. Taken out by admit_waiting().
   void wait(Slot slot, Bytes frame);
   bool waiting(Slot slot) const noexcept;
-  /// Forgets what waits; false if nothing did.
-  bool stop_waiting(Slot slot) noexcept;
+  /// Takes back what waits; an ending that was to follow it leaves now. False if nothing waited.
+  bool stop_waiting(Slot slot);
   /// Sends whatever there is room for, in the order of waiting; the slots whose frame left.
   std::vector<Slot> admit_waiting();
 
   /// The last frame (may be empty: then there is none), which needs no credit, and the close. After
   /// what waits, if something does. The slot is over for its user, but not free before on_close().
   void end(Slot slot, ByteSpan terminal);
+  /// As end(), but at once, in place of what waits and of an ending that was to follow it.
+  void cut(Slot slot, ByteSpan terminal);
 
   /// False: more than is outstanding, which is against the rules. Of a slot that is none: ignored.
   bool on_credit(Slot slot, std::uint32_t frames);
@@ -80,6 +83,8 @@ class Egress {
   std::size_t live() const noexcept { return live_; }
   std::uint64_t outstanding_bytes() const noexcept { return outstanding_; }
   std::uint64_t waiting_bytes() const noexcept { return waiting_bytes_; }
+  /// Slots with a frame that waits.
+  std::size_t waiting() const noexcept { return waiting_; }
   /// 0 of a slot that is free.
   std::uint64_t session(Slot slot) const noexcept;
 
@@ -90,10 +95,12 @@ class Egress {
     std::uint8_t generation = 0;
     bool queued = false;  ///< an entry of fifo_ is about it
     bool has_terminal = false;
+    bool hungry = false;  ///< no room for its frame although nothing of it is outstanding
     std::uint32_t next_sequence = 0;
     std::uint64_t session = 0;
     StreamTerms terms;
     std::uint64_t bytes = 0;  ///< outstanding
+    std::uint64_t taken = 0;  ///< by its consumer, in all
     SizeRing sizes;
     std::optional<Bytes> waiting;
     Bytes terminal;  ///< to follow what waits
@@ -102,6 +109,21 @@ class Egress {
   State* find(Slot slot) noexcept;
   const State* find(Slot slot) const noexcept;
   bool has_room(const State& state, std::size_t size) const noexcept;
+  bool uses(const State& state) const noexcept {
+    return state.sizes.size() != 0 || state.waiting.has_value();
+  }
+  std::uint64_t beyond_reserve(std::uint64_t bytes) const noexcept {
+    return bytes > reserved_ ? bytes - reserved_ : 0;
+  }
+  void set_bytes(State& state, std::uint64_t bytes) noexcept;
+  /// After whatever decides uses(), which was `used` before.
+  void recount(const State& state, bool used) noexcept {
+    users_ += static_cast<std::size_t>(uses(state)) - static_cast<std::size_t>(used);
+  }
+  void set_hungry(State& state, bool hungry) noexcept {
+    hungry_ += static_cast<std::size_t>(hungry) - static_cast<std::size_t>(state.hungry);
+    state.hungry = hungry;
+  }
   void put(Slot slot, State& state, ByteSpan frame);
   void put_end(Slot slot, State& state, ByteSpan terminal);
   void forget_waiting(State& state) noexcept;
@@ -115,6 +137,10 @@ class Egress {
   std::deque<std::uint32_t> free_;
   std::deque<Slot> fifo_;
   std::size_t live_ = 0;
+  std::size_t users_ = 0;   ///< slots with something outstanding or waiting
+  std::size_t hungry_ = 0;  ///< State::hungry
+  std::size_t waiting_ = 0;
+  std::uint64_t shared_used_ = 0;  ///< outstanding beyond the reserves
   std::uint64_t outstanding_ = 0;
   std::uint64_t waiting_bytes_ = 0;
 };

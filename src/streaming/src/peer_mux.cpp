@@ -104,10 +104,13 @@ Op<void> PeerMux::send(const std::shared_ptr<Sender>& sender, ByteSpan frame) {
       promise.on_cancel([sender]() noexcept {
         PeerMux& mux = *sender->mux_;
         std::optional<Promise<void>> waiting;
+        bool ends = false;
         {
           const std::lock_guard again(mux.mutex_);
           if (mux.egress_.stop_waiting(sender->slot())) waiting.swap(sender->waiting_);
+          ends = waiting && sender->ending_;
         }
+        if (ends) mux.schedule_flush();
         if (waiting) waiting->set(velo::make_error(velo::Errc::cancelled, "the send was given up"));
       });
       Op<void> op = promise.op();
@@ -157,11 +160,11 @@ void PeerMux::drop(Sender& sender) noexcept {
   {
     const std::lock_guard lock(mutex_);
     if (sender.over_ || !egress_.is_open(sender.slot())) return;
-    if (egress_.stop_waiting(sender.slot()) && sender.waiting_) {
+    if (sender.waiting_) {
       outcome.sends.operations.push_back({std::move(*sender.waiting_), peer_mux_detail::gone()});
       sender.waiting_.reset();
     }
-    egress_.end(sender.slot(), encode_ending(FrameKind::dropped));
+    egress_.cut(sender.slot(), encode_ending(FrameKind::dropped));
     sender.over_ = peer_mux_detail::gone();
     sent(outcome, false);
     settle(outcome);

@@ -248,9 +248,7 @@ void PeerMux::stop(const Error& reason) {
   {
     const std::lock_guard lock(mutex_);
     for (const auto& sender : senders_) {
-      if (sender == nullptr) continue;
-      egress_.stop_waiting(sender->slot());
-      egress_.end(sender->slot(), encode_ending(FrameKind::dropped));
+      if (sender != nullptr) egress_.cut(sender->slot(), encode_ending(FrameKind::dropped));
     }
   }
   flush();

@@ -27,8 +27,9 @@ constexpr std::uint32_t stream_frames_max = 65'536;
 /// The same in bytes. Policy: as above; a larger item goes alone.
 constexpr std::size_t stream_bytes_max = std::size_t{1} << 20;
 /// Bytes of all streams to one peer that their consumers have not taken. Policy: as above. Half of
-/// it is shared, of which a stream takes at most an eighth of what is free; the other half is kept
-/// for the reserve of each stream, so that stalled ones leave room for the others.
+/// it is shared: the streams that use it have equal parts of a third of that, each no more than its
+/// consumer has taken before; the other half is kept for the reserve of each stream. So neither the
+/// first one of a thousand nor those that stall take the others' room.
 constexpr std::size_t peer_bytes_max = std::size_t{8} << 20;
 /// What a stream may have on its way whatever the others do, as long as there are at most 1,024 of
 /// them. Policy: more has to fit into what is shared.
@@ -59,7 +60,7 @@ constexpr Duration attach_timeout = std::chrono::seconds(20);
 constexpr Duration bind_patience = std::chrono::seconds(60);
 /// How long credit that is not worth a message of its own waits for company. Policy: then it is
 /// sent.
-constexpr Duration credit_sweep = std::chrono::milliseconds(2);
+constexpr Duration credit_sweep = std::chrono::microseconds(200);
 /// Batches that were handed to the messenger and not written yet, of one peer. Policy: further ones
 /// wait, within the credit.
 constexpr std::size_t batches_in_flight_max = 8;
