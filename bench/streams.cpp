@@ -272,7 +272,7 @@ static Measurement run_share(const Spec& spec, std::size_t count, std::size_t st
   const std::int64_t begin = now_ns();
   const std::int64_t end = begin + static_cast<std::int64_t>(spec.seconds * 1e9);
   post(shard, [&] {
-    for (auto& producer : stuck) producer->start(INT64_MAX);
+    for (auto& producer : stuck) producer->start(end);
     for (auto& producer : producers) producer->start(end);
   });
   for (std::size_t now = left.load(); now != 0; now = left.load()) left.wait(now);

@@ -7,6 +7,8 @@
 
 #include <gtest/gtest.h>
 
+#include <optional>
+
 namespace velo::streaming::testing::streams_test {
 
 TEST(Streams, ItemsArriveInOrderAndThenTheEnd) {
@@ -74,6 +76,20 @@ TEST(Streams, ASendThatIsDroppedWhileItWaitsTakesItsItemBack) {
   EXPECT_EQ(cluster.next(anchor), "1");
   EXPECT_EQ(cluster.next(anchor), "4");
   EXPECT_TRUE(cluster.wait(std::move(op)));
+}
+
+TEST(Streams, AnEndingDoesNotWaitForAnItemThatWasTakenBack) {
+  StreamCluster cluster(2);
+  StreamOptions options;
+  options.frames = 1;
+  auto anchor = cluster.anchor(0, options);
+  auto sender = cluster.sender(1, anchor.handle());
+  ASSERT_TRUE(sender.try_send(1));
+  std::optional<Op<void>> waiting(sender.send(2));
+  auto finalized = sender.finalize();
+  waiting.reset();
+  EXPECT_EQ(cluster.rest(anchor), numbers(1, 1, "finalized"));
+  EXPECT_TRUE(cluster.wait(std::move(finalized)));
 }
 
 TEST(Streams, AnErrorOfTheSendersDoesNotEndTheStream) {
