@@ -17,6 +17,7 @@ endif()
 option(VELO_TESTS "Tests and conformance suites (GoogleTest)" ${PROJECT_IS_TOP_LEVEL})
 option(VELO_PROGRAMS "The command line program (CLI11), benches and examples" ${PROJECT_IS_TOP_LEVEL})
 option(VELO_INSTALL "The one library that is installed, and the install rules" ${velo_installable})
+option(VELO_WITH_NATS "The queue backend for NATS JetStream, a library of its own (libnats)" ${PROJECT_IS_TOP_LEVEL})
 option(VELO_SHARED "The installed library is shared" OFF)
 if(VELO_TESTS)
   set(VELO_PROGRAMS ON) # which they run

@@ -88,6 +88,7 @@ static const Table above = {
     {"velo/events/event_manager.hpp", "SharedEvents.AManagerServesEverybody"},
     {"velo/queue/backends/memory.hpp", "SharedQueue.EveryItemIsWorkedOffOrADeadLetter"},
     {"velo/queue/backends/messenger.hpp", "SharedQueue.EveryItemIsWorkedOffOrADeadLetter"},
+    {"velo/queue/backends/nats.hpp", "SharedQueue.InNatsEveryItemIsWorkedOff"},
     {"velo/queue/error.hpp", "SharedQueue.EveryItemIsWorkedOffOrADeadLetter"},
     {"velo/queue/queue.hpp", "SharedQueue.EveryItemIsWorkedOffOrADeadLetter"},
     {"velo/queue/typed.hpp", "SharedQueue.EveryItemIsWorkedOffOrADeadLetter"},

@@ -34,21 +34,6 @@ std::size_t QueueCore::Stored::bytes() const noexcept {
 QueueCore::QueueCore(const QueueOptions& options, std::uint64_t first, std::uint64_t secret)
     : options_(options), next_item_(first), secret_(secret) {}
 
-Result<void> QueueCore::check(const Bytes& payload, const SendOptions& options) {
-  if (payload.size() > limits::payload_bytes_max) {
-    return make_error(Errc::too_large, std::to_string(payload.size()) + " bytes");
-  }
-  if (options.id.size() > limits::id_bytes_max) {
-    return velo::make_error(velo::Errc::invalid_argument, "an item's id is too long");
-  }
-  std::size_t headers = 0;
-  for (const auto& [name, value] : options.headers) headers += name.size() + value.size();
-  if (headers > limits::header_bytes_max) {
-    return velo::make_error(velo::Errc::invalid_argument, "an item's headers are too long");
-  }
-  return {};
-}
-
 bool QueueCore::is_known(TimePoint now, const std::string& id) {
   while (!known_order_.empty() && known_order_.front().first <= now) {
     known_.erase(known_order_.front().second);
@@ -70,7 +55,7 @@ void QueueCore::remember(TimePoint now, const std::string& id) {
 
 Result<Receipt> QueueCore::send(TimePoint now, Bytes payload, const SendOptions& options) {
   if (closed_) return make_error(Errc::closed);
-  if (auto sound = check(payload, options); !sound) return sound.error();
+  if (auto sound = check_item(payload, options); !sound) return sound.error();
   if (!options.id.empty() && is_known(now, options.id)) {
     ++counts_.duplicates;
     return Receipt{options.id, true};

@@ -69,7 +69,6 @@ class QueueCore {
   };
   using Items = std::unordered_map<std::uint64_t, Stored>;
 
-  static Result<void> check(const Bytes& payload, const SendOptions& options);
   bool is_known(TimePoint now, const std::string& id);
   void remember(TimePoint now, const std::string& id);
   Stored* leased(Lease lease) noexcept;

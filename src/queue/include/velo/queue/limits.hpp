@@ -39,4 +39,25 @@ constexpr Duration wait_max = std::chrono::hours(12);
 /// again.
 constexpr Duration dead_letter_pause = std::chrono::seconds(5);
 
+/// A queue's name in NATS. Policy: a longer one is velo::Errc::invalid_argument.
+constexpr std::size_t nats_name_bytes_max = 64;
+/// Servers of one NATS cluster. Policy: more are velo::Errc::invalid_argument.
+constexpr std::size_t nats_servers_max = 16;
+/// Requests to a NATS server that have no answer yet. Policy: a further operation ends as
+/// velo::Errc::overloaded.
+constexpr std::size_t nats_requests_max = 16'384;
+/// Their bytes. Policy: as above.
+constexpr std::size_t nats_request_bytes_max = std::size_t{64} << 20;
+/// How often a request without an answer is repeated while there is a connection. Policy: all can
+/// be repeated without being done twice.
+constexpr Duration nats_repeat_every = std::chrono::seconds(2);
+/// How long a receiver waits in one request to a NATS server. Policy: then it asks again.
+constexpr Duration nats_pull_max = std::chrono::seconds(10);
+/// By how much a NATS server waits longer for a receiver than its lease holds, at least. Policy: a
+/// delivery that travels longer may be handled twice.
+constexpr Duration nats_lease_slack_min = std::chrono::milliseconds(500);
+/// Pause of a sender before it looks whether a full queue in NATS has room again, when nothing told
+/// it. Policy: the first in line looks, for all.
+constexpr Duration nats_room_pause = std::chrono::milliseconds(100);
+
 }  // namespace velo::queue::limits

@@ -110,6 +110,10 @@ struct QueueState {
   friend bool operator==(const QueueState&, const QueueState&) = default;
 };
 
+/// For backends: what every queue refuses of an item, as Errc::too_large or
+/// velo::Errc::invalid_argument.
+Result<void> check_item(const Bytes& payload, const SendOptions& options);
+
 class WorkQueue {
  public:
   virtual ~WorkQueue() = default;

@@ -1,0 +1,55 @@
+// SPDX-License-Identifier: Apache-2.0
+// A NATS server with JetStream of the machine, on a free port of loopback with a folder of its own,
+// for tests. It dies with the process that started it.
+// Threading: one thread, the one that lives as long as the process.
+#pragma once
+
+#include <sys/types.h>
+
+#include <cstddef>
+#include <cstdint>
+#include <string>
+
+namespace velo::queue::testing {
+
+struct RealNatsOptions {
+  std::string token;
+  std::string user;
+  std::string password;
+  std::size_t payload_bytes_max = 0;  ///< of the server's messages; 0: its own default
+  bool jetstream = true;
+
+  RealNatsOptions() = default;
+};
+
+class RealNats {
+ public:
+  /// Why there is none on this machine; empty if there is.
+  static std::string missing();
+
+  /// Starts it and waits until it accepts; aborts if it does not within 30 s.
+  explicit RealNats(const RealNatsOptions& options = RealNatsOptions());
+  RealNats(const RealNats&) = delete;
+  ~RealNats();
+
+  /// "127.0.0.1:PORT".
+  std::string address() const;
+  std::uint16_t port() const noexcept { return port_; }
+  /// SIGKILL; what it stored stays.
+  void kill();
+  /// Starts it again on the same port.
+  void start();
+  /// It keeps its connections, and says nothing.
+  void freeze();
+  void thaw();
+
+ private:
+  void write_configuration() const;
+
+  const RealNatsOptions options_;
+  std::string folder_;
+  std::uint16_t port_ = 0;
+  pid_t process_ = -1;
+};
+
+}  // namespace velo::queue::testing
