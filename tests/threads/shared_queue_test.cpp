@@ -6,6 +6,7 @@
 #include <velo/base/dead_letter.hpp>
 #include <velo/queue/backends/memory.hpp>
 #include <velo/queue/backends/messenger.hpp>
+#include <velo/queue/metrics.hpp>
 #include <velo/queue/typed.hpp>
 #include <velo/runtime/real_world.hpp>
 
@@ -37,6 +38,8 @@ TEST(SharedQueue, EveryItemIsWorkedOffOrADeadLetter) {
   const auto messenger = Messenger::builder(*world).build().value();
   const auto host = queue::QueueHost::create(*messenger).value();
   ASSERT_TRUE(host->serve("shared", queue));
+  metrics::Registry registry;
+  const auto published = queue::publish_metrics(registry, "shared", queue).value();
   // Half of the calls go by the messenger.
   queue::WorkQueueSender<Work> sender(
       queue::make_remote_queue(*messenger, messenger->instance_id(), "shared"));
@@ -59,6 +62,7 @@ TEST(SharedQueue, EveryItemIsWorkedOffOrADeadLetter) {
       }
       over += static_cast<int>(letters->drain().size());
       static_cast<void>(letters->size());
+      if (round % 10 == 0) static_cast<void>(registry.snapshot());
     }
   });
   for (int left = crew_size * rounds; left > 0 && over.load() < crew_size * rounds; --left) {

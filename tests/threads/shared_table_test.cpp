@@ -90,6 +90,7 @@ static const Table above = {
     {"velo/queue/backends/messenger.hpp", "SharedQueue.EveryItemIsWorkedOffOrADeadLetter"},
     {"velo/queue/backends/nats.hpp", "SharedQueue.InNatsEveryItemIsWorkedOff"},
     {"velo/queue/error.hpp", "SharedQueue.EveryItemIsWorkedOffOrADeadLetter"},
+    {"velo/queue/metrics.hpp", "SharedQueue.EveryItemIsWorkedOffOrADeadLetter"},
     {"velo/queue/queue.hpp", "SharedQueue.EveryItemIsWorkedOffOrADeadLetter"},
     {"velo/queue/typed.hpp", "SharedQueue.EveryItemIsWorkedOffOrADeadLetter"},
     {"velo/rendezvous/error.hpp", "SharedData.IsRegisteredReadAndReleasedByAll"},
