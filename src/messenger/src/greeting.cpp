@@ -235,6 +235,7 @@ Result<HandlersResponse> Impl::read_answer(Link& link, const Peer& peer, const R
   auto response = decode_handlers_response(reply.payload);
   if (!response) return make_error(Errc::not_sent, response.error().to_string());
   if (greeting_detail::is_another(response->offer, peer.worker)) {
+    subsystems_.replaced(link.peer);
     return make_error(Errc::not_sent, "another instance answers at the peer's address");
   }
   const auto proven =

@@ -5,11 +5,14 @@
 
 #include "handler_queue.hpp"
 #include "impl.hpp"
+#include "inbound_call.hpp"
 #include "node_metrics.hpp"
+#include "protocol.hpp"
 
 #include <velo/base/log.hpp>
 
 #include <algorithm>
+#include <array>
 #include <utility>
 
 namespace velo::messenger {
@@ -39,7 +42,7 @@ Result<void> Subsystems::attach(std::shared_ptr<Subsystem> subsystem,
     up.reserve(links_of_.size());
     for (const auto& [peer, links] : links_of_) up.push_back(peer);
     std::ranges::sort(up);
-    for (const InstanceId& peer : up) words_.push_back({peer, std::nullopt, subsystem});
+    for (const InstanceId& peer : up) words_.push_back({peer, std::nullopt, subsystem, false});
   }
   if (late_for_drain) subsystem->on_drain();
   publish(*subsystem);
@@ -74,7 +77,7 @@ void Subsystems::linked(Link& link) {
   link.told_of = true;
   const std::lock_guard lock(mutex_);
   if (++links_of_[link.peer] != 1 || list_.empty()) return;
-  words_.push_back({link.peer, std::nullopt, nullptr});
+  words_.push_back({link.peer, std::nullopt, nullptr, false});
   deliver_soon();
 }
 
@@ -85,7 +88,15 @@ void Subsystems::unlinked(Link& link, const Error& why) {
   if (found == links_of_.end() || --found->second != 0) return;
   links_of_.erase(found);
   if (list_.empty()) return;
-  words_.push_back({link.peer, why, nullptr});
+  words_.push_back({link.peer, why, nullptr, false});
+  deliver_soon();
+}
+
+void Subsystems::replaced(const InstanceId& peer) {
+  const std::lock_guard lock(mutex_);
+  // One that is connected all the same lives; an address of it is stale.
+  if (list_.empty() || links_of_.contains(peer)) return;
+  words_.push_back({peer, std::nullopt, nullptr, true});
   deliver_soon();
 }
 
@@ -105,7 +116,9 @@ void Subsystems::deliver() {
       told = word->only_for != nullptr ? List{word->only_for} : list_;
     }
     for (const auto& subsystem : told) {
-      if (word->down) {
+      if (word->replaced) {
+        subsystem->on_peer_replaced(word->peer);
+      } else if (word->down) {
         subsystem->on_peer_down(word->peer, *word->down);
       } else {
         subsystem->on_peer_up(word->peer);
@@ -159,6 +172,18 @@ std::shared_ptr<Messenger> share(Messenger& messenger) {
 
 const std::shared_ptr<MemoryBudget>& budget_of(Messenger& messenger) noexcept {
   return messenger.engine().memory();
+}
+
+void acknowledge(const Context& context, const MessageId& id, const Result<void>& how) {
+  if (id.requester() != context.sender_worker_id()) return;
+  InboundCall& call = context.call();
+  protocol::AckHeader header;
+  header.id = id;
+  header.is_error = !how;
+  std::array<std::byte, protocol::ack_bytes> bytes;
+  protocol::encode_ack(header, bytes);
+  call.impl().send_reply(call.link(), call.link().agreement, transport::FrameType::ack, bytes,
+                         how ? Bytes() : Bytes::copy(how.error().to_string()));
 }
 
 Send<void> system_fire(Messenger& messenger, std::string_view handler) {

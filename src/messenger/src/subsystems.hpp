@@ -31,6 +31,8 @@ class Subsystems {
   /// link's shard.
   void linked(Link& link);
   void unlinked(Link& link, const Error& why);
+  /// Another instance answered where this one was.
+  void replaced(const InstanceId& peer);
 
   void begin_drain();
   std::uint64_t unfinished() const noexcept;
@@ -46,6 +48,7 @@ class Subsystems {
     InstanceId peer;
     std::optional<Error> down;            ///< empty: up
     std::shared_ptr<Subsystem> only_for;  ///< null: for all there are when it is delivered
+    bool replaced = false;
   };
 
   void publish(Subsystem& subsystem);

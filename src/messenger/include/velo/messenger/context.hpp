@@ -84,6 +84,9 @@ class Context {
   /// MessagePack.
   bool typed_bodies_are_json() const noexcept;
 
+  /// For <velo/messenger/subsystem.hpp>.
+  messenger::InboundCall& call() const noexcept { return *call_; }
+
  private:
   messenger::InboundCall* call_;
   bool owned_;

@@ -10,6 +10,7 @@
 #include <velo/base/ids.hpp>
 #include <velo/messenger/call.hpp>
 #include <velo/messenger/handler.hpp>
+#include <velo/messenger/message_id.hpp>
 
 #include <cstdint>
 #include <memory>
@@ -42,6 +43,11 @@ class Subsystem {
     static_cast<void>(peer);
     static_cast<void>(why);
   }
+
+  /// Another instance answers at the peer's address, and no connection with the peer is left: that
+  /// run of it is over, as far as can be known. On shard 0, after on_peer_down() if it was up;
+  /// again at each further attempt to reach it.
+  virtual void on_peer_replaced(const InstanceId& peer) { static_cast<void>(peer); }
 
   /// A drain began: new work is refused from here on, what runs goes on. Once, before the first
   /// unfinished(), on the thread that asked for the drain.
@@ -80,10 +86,15 @@ Result<void> attach(Messenger& messenger, std::shared_ptr<Subsystem> subsystem,
 std::shared_ptr<Subsystem> subsystem_of(const Messenger& messenger, std::string_view name);
 
 /// The messenger for as long as the pointer is kept, as its subsystems use it beyond its end: sends
-/// end with velo::Errc::shutting_down then. A subsystem keeps it weakly.
+/// end with velo::Errc::shutting_down then. A subsystem keeps it weakly, or until on_stop().
 std::shared_ptr<Messenger> share(Messenger& messenger);
 /// What queued bytes are charged to.
 const std::shared_ptr<MemoryBudget>& budget_of(Messenger& messenger) noexcept;
+
+/// Acknowledges, well or with an error, another call of whoever sent this message: the public velo
+/// names some of its calls in the body of a fire-and-forget message. Nothing happens unless the id
+/// is the sender's.
+void acknowledge(const Context& context, const MessageId& id, const Result<void>& how);
 
 /// A send of velo's own: reserved names are allowed, it is not in the books, and no drain waits for
 /// it. Otherwise as Messenger::am_send() (R void), am_sync() (void) and unary() (Bytes).
