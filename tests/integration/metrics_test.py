@@ -36,6 +36,9 @@ class MetricsOfANode(ProgramTest):
             self.assertEqual((code, err), (0, ""))
         self.assertEqual(self.requests() - before, 3)
 
+    def test_events_are_there_too(self):
+        self.assertRegex(self.page(), '(?m)^velo_events_pending\\{node="[0-9a-f-]{36}"\\} 0$')
+
     def test_there_is_nothing_else_to_see(self):
         with self.assertRaises(urllib.error.HTTPError) as caught:
             urllib.request.urlopen(self.url.replace("/metrics", "/"), timeout=PATIENCE)

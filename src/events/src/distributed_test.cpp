@@ -217,6 +217,90 @@ TEST(DistributedEvents, ADeadOwnerPoisonsWhoeverAwaitsItsEvents) {
   machines.cluster.sim.heal();
 }
 
+TEST(DistributedEvents, AnOwnerThatWasStartedAgainIsKnownToBeGone) {
+  ClusterOptions options;
+  options.setup = [](sim::SimNode& node, std::size_t, testing::NodeSetup& setup) {
+    transport::TcpOptions tcp = messenger::testing::tcp_of(node);
+    tcp.bind = node.endpoint(7000);
+    setup.transport = transport::make_tcp(std::move(tcp));
+  };
+  Machines machines(2, std::move(options));
+  machines.cluster.outsiders = true;
+  const EventHandle handle = machines.make(0).into_handle();
+  auto awaiter = machines[1].awaiter(handle);
+  ASSERT_TRUE(machines.subscribed(0));
+  auto& sim = machines.cluster.sim;
+  const TimePoint before = sim.now();
+  sim.crash(sim.node(0));
+  machines.cluster.messengers[0] = nullptr;
+  machines.cluster.messengers[0] = machines.cluster.build(sim.restart(sim.node(0)), 0);
+  EXPECT_EQ(machines.outcome(std::move(awaiter)),
+            "events.owner_lost: the owner of the event was started again");
+  EXPECT_LT(sim.now() - before, limits::owner_patience / 2);
+}
+
+TEST(DistributedEvents, AMergedEventIsPoisonedWhenTheOwnerOfAnInputDies) {
+  Machines machines(3);
+  machines.cluster.outsiders = true;
+  const EventHandle theirs = machines.make(0).into_handle();
+  const EventHandle merged = *machines[1].merge_events({theirs, machines.make(1).into_handle()});
+  auto awaiter = machines[2].awaiter(merged);
+  ASSERT_TRUE(machines.subscribed(0));
+  ASSERT_TRUE(machines.subscribed(1));
+  machines.cluster.sim.isolate(machines.cluster.sim.node(0));
+  EXPECT_EQ(machines.outcome(std::move(awaiter)),
+            "events.poisoned: " + theirs.to_string() +
+                ": events.owner_lost: the owner of the event is out of reach");
+  machines.cluster.sim.heal();
+}
+
+TEST(DistributedEvents, OlderGenerationsOfASlotKeepTheirOwnEndsElsewhere) {
+  testing::Cluster cluster(2);
+  EventOptions one_slot;
+  one_slot.events_max = 1;
+  const EventManager owner = attach_events(cluster[0], one_slot).value();
+  const EventManager other = attach_events(cluster[1]).value();
+  std::vector<EventHandle> ended;
+  for (int i = 0; i < 30; ++i) {
+    Event event = owner.new_event().value();
+    ended.push_back(event.handle());
+    ASSERT_EQ(event.handle().slot(), ended[0].slot());
+    if (i % 2 == 0) {
+      ASSERT_TRUE(std::move(event).trigger());
+    } else {
+      ASSERT_TRUE(std::move(event).poison("odd " + std::to_string(i)));
+    }
+  }
+  // The newest first: what it says of the slot is no end of the older ones.
+  for (int i = 29; i >= 0; --i) {
+    const auto end = cluster.wait(other.awaiter(ended[static_cast<std::size_t>(i)]));
+    ASSERT_EQ(end.has_value(), i % 2 == 0) << i;
+    if (!end) {
+      EXPECT_EQ(end.error().context(), "odd " + std::to_string(i));
+    }
+  }
+}
+
+TEST(DistributedEvents, WhoHasToBeGivenUpHearsOfTheEndWhenItIsBack) {
+  testing::Cluster cluster(2);
+  cluster.outsiders = true;
+  EventOptions patient;
+  patient.owner_patience = 10min;
+  const EventManager owner = attach_events(cluster[0]).value();
+  const EventManager other = attach_events(cluster[1], patient).value();
+  Event event = owner.new_event().value();
+  auto awaiter = other.awaiter(event.handle());
+  ASSERT_TRUE(cluster.until([&] { return owner.counts().subscriptions == 1; }));
+  auto& sim = cluster.sim;
+  sim.partition(sim.node(0), sim.node(1));
+  ASSERT_TRUE(std::move(event).trigger());
+  ASSERT_TRUE(sim.run_until([&] { return owner.counts().unacknowledged == 0; },
+                            limits::completion_patience * 2));
+  EXPECT_FALSE(awaiter.done());
+  sim.heal();
+  EXPECT_TRUE(cluster.wait(std::move(awaiter)));
+}
+
 TEST(DistributedEvents, AShortPartitionIsWaitedOut) {
   Machines machines(2);
   machines.cluster.outsiders = true;

@@ -239,6 +239,8 @@ EventCounts Engine::counts() {
   counts.remote_awaits = table_.remotes().wait_count();
   counts.subscriptions = subscribers_.subscription_count();
   counts.unacknowledged = subscribers_.unacknowledged_count();
+  table_.slots().add_to(counts);
+  table_.remotes().add_to(counts);
   return counts;
 }
 

@@ -291,6 +291,16 @@ TEST(EventHandles, ReadWhatTheyWrite) {
   }
 }
 
+TEST(EventHandles, AreOneNumberOfOwnerIndexAndGeneration) {
+  constexpr EventHandle handle(WorkerId(0x1111), EventHandle::local_bit | 3, 9);
+  static_assert(codec::high_half(handle.to_u128()) == 0x1111);
+  static_assert(codec::low_half(handle.to_u128()) == 0x8000'0003'0000'0009);
+  EXPECT_FALSE(EventHandle(WorkerId(1), 1, 0).valid());
+  EXPECT_FALSE(EventHandle(WorkerId(), 1, 1).valid());
+  EXPECT_EQ(std::hash<EventHandle>()(handle),
+            std::hash<EventHandle>()(EventHandle::from_u128(handle.to_u128())));
+}
+
 TEST(EventSlots, RetireWithTheirLastGeneration) {
   Slots slots(WorkerId(1), UINT32_MAX - 1, 8);
   const auto first = slots.create(false);

@@ -3,6 +3,9 @@
 
 #include "network.hpp"
 
+#include "event_metrics.hpp"
+
+#include <velo/base/planted.hpp>
 #include <velo/events/attach.hpp>
 
 #include <algorithm>
@@ -120,7 +123,8 @@ void Network::ask_publicly(const Ask& ask) {
 }
 
 void Network::remote_ended(const EventHandle& event, const Outcome& outcome) {
-  const bool is_public = speaks_public(event.system());
+  bool is_public = speaks_public(event.system());
+  VELO_PLANT(older_is_ready, is_public = true);
   const TimePoint at = now();
   engine_->step([&](Table& table, Subscribers&, Effects& effects) {
     // The public protocol says no more of the older generations than that they are over.
@@ -207,6 +211,14 @@ void Network::on_peer_down(const InstanceId& peer, const Error& /*why*/) {
   arm();
 }
 
+void Network::on_peer_replaced(const InstanceId& peer) {
+  engine_->step([&](Table& table, Subscribers&, Effects& effects) {
+    std::vector<Ended> over;
+    table.remotes().gone(peer.worker_id(), "the owner of the event was started again", over);
+    for (const Ended& one : over) table.remote_ended(one.event, one.outcome, now(), effects);
+  });
+}
+
 void Network::on_drain() {
   const auto out = messenger();
   if (out == nullptr || public_only_) return;
@@ -240,6 +252,13 @@ void Network::on_stop(const Error& reason) {
   }
   engine_->set_carrier(nullptr);
   post(shard(), [self = shared_from_this()] { self->set_timer(); });
+}
+
+Result<std::shared_ptr<void>> Network::publish_metrics(metrics::Registry& registry) {
+  auto made = std::make_shared<EventMetrics>(self_.to_string(),
+                                             [engine = engine_] { return engine->counts(); });
+  if (auto added = made->add_to(registry); !added) return added.error();
+  return std::shared_ptr<void>(std::move(made));
 }
 
 void Network::arm() {

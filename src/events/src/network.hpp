@@ -35,9 +35,11 @@ class Network final : public messenger::Subsystem,
   std::string_view name() const noexcept override { return "events"; }
   void on_peer_up(const InstanceId& peer) override;
   void on_peer_down(const InstanceId& peer, const Error& why) override;
+  void on_peer_replaced(const InstanceId& peer) override;
   void on_drain() override;
   std::uint64_t unfinished() const noexcept override { return under_way_.load(); }
   void on_stop(const Error& reason) override;
+  Result<std::shared_ptr<void>> publish_metrics(metrics::Registry& registry) override;
 
   // As a carrier.
   void ask(const Ask& ask) override;

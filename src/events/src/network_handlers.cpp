@@ -88,8 +88,14 @@ Result<void> Network::on_subscribe(Context& context) {
 Result<void> Network::on_trigger_request(Context& context) {
   const auto body = protocol::decode<protocol::TriggerRequest>(context.payload());
   if (!body) return network_handlers_detail::unreadable(body.error());
-  return complete_for_another(EventHandle::from_u128(body->handle), body->poisoned,
-                              EventCapability());
+  auto done =
+      complete_for_another(EventHandle::from_u128(body->handle), body->poisoned, EventCapability());
+  if (body->response_id) {
+    const MessageId call(WorkerId(codec::low_half(*body->response_id)),
+                         codec::high_half(*body->response_id));
+    messenger::acknowledge(context, call, done);
+  }
+  return done;
 }
 
 Result<void> Network::complete_for_another(const EventHandle& event,

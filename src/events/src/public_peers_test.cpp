@@ -4,6 +4,9 @@
 
 #include "event_messages.hpp"
 #include "testing/machines.hpp"
+#include "testing/raw_peer.hpp"
+
+#include <velo/messenger/subsystem.hpp>
 
 #include <gtest/gtest.h>
 
@@ -52,6 +55,55 @@ TEST(PublicEvents, EachCompletesTheOthers) {
   EXPECT_EQ(machines.outcome(machines[0].trigger(theirs)), "ready");
   EXPECT_EQ(machines.outcome(machines[1].awaiter(theirs)), "ready");
   EXPECT_EQ(machines.code(machines[0].poison(theirs, "late")), "events.already_completed");
+}
+
+TEST(PublicEvents, AGuardedEventIsNotCompletedByThem) {
+  Machines machines(2, testing::with_legacy(1), 1);
+  NewEvent how;
+  how.guarded = true;
+  Event event = machines.make(0, how);
+  protocol::TriggerRequest body;
+  body.handle = event.handle().to_u128();
+  body.requester_worker = machines.cluster.id(1).worker_id().value();
+  body.requester_instance = machines.cluster.id(1);
+  const auto refused =
+      machines.cluster.wait(messenger::system_sync(machines.cluster[1], protocol::request_name)
+                                .raw_payload(protocol::encode(body))
+                                .send_to(machines.cluster.id(0)));
+  EXPECT_FALSE(refused);
+  EXPECT_EQ(*machines.cluster.wait(machines[0].poll(event.handle())), EventStatus::pending);
+  EXPECT_TRUE(std::move(event).trigger());
+}
+
+TEST(PublicEvents, ARequestThatNamesACallIsAcknowledged) {
+  Machines machines(1);
+  messenger::testing::RawPeer peer(machines.cluster);
+  ASSERT_TRUE(machines.cluster[0].register_peer(peer.info));
+  auto& end = peer.dial(machines.cluster[0]);
+  const EventHandle event = machines.make(0).into_handle();
+  const auto request = [&](std::uint64_t call) {
+    protocol::TriggerRequest body;
+    body.handle = event.to_u128();
+    body.requester_worker = peer.info.worker_id().value();
+    body.requester_instance = peer.info.instance_id;
+    body.response_id = codec::u128_from_halves(call, peer.info.worker_id().value());
+    end.send(transport::FrameType::message,
+             messenger::testing::request_header(messenger::protocol::ResponseType::fire, peer.id(1),
+                                                protocol::request_name),
+             protocol::encode(body).span());
+  };
+  request(77);
+  request(78);
+  // It is answered by dialling back.
+  auto& back = peer.wait_accepted();
+  const auto hello = peer.next(back);
+  EXPECT_EQ(hello.request().name, "_hello");
+  const auto done = peer.next(back);
+  EXPECT_EQ(done.type, transport::FrameType::ack);
+  EXPECT_EQ(done.header, messenger::testing::ack_header(peer.id(77), false));
+  const auto late = peer.next(back);
+  EXPECT_EQ(late.header, messenger::testing::ack_header(peer.id(78), true));
+  EXPECT_EQ(as_text(late.payload.span()), "events.already_completed: triggered");
 }
 
 TEST(PublicEvents, TheBodiesAreThoseOfThePublicVelo) {

@@ -59,6 +59,8 @@ bool Remotes::wait(Node& node, const EventHandle& event, TimePoint now, std::opt
     found = waits_.try_emplace(event).first;
     found->second.serial = ++serials_;
     ask = begin_ask(event, found->second, now);
+  } else {
+    ++shared_count_;
   }
   node.event = event;
   found->second.waiting.push_back(node);
@@ -114,6 +116,7 @@ void Remotes::unanswered(const Ask& ask, TimePoint now, std::uint64_t draw, std:
 Remotes::Wait* Remotes::completed(const EventHandle& event, const Outcome& outcome, TimePoint now,
                                   std::vector<Ask>& asks) {
   if (outcome.is_final()) remember(event, outcome);
+  if (outcome.code == error_code(Errc::owner_lost)) ++lost_count_;
   for (const EventHandle& older : older_waits(event)) {
     ask_now(older, waits_.find(older)->second, now, asks);
   }
@@ -144,6 +147,12 @@ void Remotes::peer_down(WorkerId owner, TimePoint now, std::vector<Ask>& asks) {
   for (auto it = first_of(owner); it != waits_.end() && it->first.system() == owner; ++it) {
     if (it->second.lost == TimePoint::never()) it->second.lost = now;
     ask_now(it->first, it->second, now, asks);
+  }
+}
+
+void Remotes::gone(WorkerId owner, const std::string& why, std::vector<Ended>& over) {
+  for (auto it = first_of(owner); it != waits_.end() && it->first.system() == owner; ++it) {
+    over.push_back({it->first, Outcome::failed(Errc::owner_lost, why)});
   }
 }
 

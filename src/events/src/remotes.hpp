@@ -9,6 +9,7 @@
 
 #include <velo/base/time.hpp>
 #include <velo/base/world.hpp>
+#include <velo/events/event_manager.hpp>
 #include <velo/events/limits.hpp>
 
 #include <cstdint>
@@ -56,6 +57,12 @@ class Remotes {
 
   /// What is known without asking. Makes it the most recent one.
   std::optional<Outcome> known(const EventHandle& event);
+  /// The same for who wants to wait.
+  std::optional<Outcome> known_before_wait(const EventHandle& event) {
+    auto found = known(event);
+    if (found) ++known_count_;
+    return found;
+  }
 
   /// Hangs the node on the wait for the event. Sets `ask` when this is the first. False: too many.
   bool wait(Node& node, const EventHandle& event, TimePoint now, std::optional<Ask>& ask);
@@ -79,6 +86,8 @@ class Remotes {
 
   void peer_up(WorkerId owner, TimePoint now, std::vector<Ask>& asks);
   void peer_down(WorkerId owner, TimePoint now, std::vector<Ask>& asks);
+  /// The owner is gone for good.
+  void gone(WorkerId owner, const std::string& why, std::vector<Ended>& over);
 
   /// When sweep() has something to do.
   TimePoint next_due() const noexcept {
@@ -87,6 +96,12 @@ class Remotes {
   void sweep(TimePoint now, std::vector<Ask>& asks);
 
   std::size_t wait_count() const noexcept { return waits_.size(); }
+  void add_to(EventCounts& counts) const noexcept {
+    counts.awaits_known += known_count_;
+    counts.awaits_shared += shared_count_;
+    counts.awaits_asked += serials_;
+    counts.owners_lost += lost_count_;
+  }
   /// Null when nobody waits for it.
   const Chain* waiting_for(const EventHandle& event) const noexcept;
   std::vector<EventHandle> all_waits() const;
@@ -101,7 +116,10 @@ class Remotes {
   void remember(const EventHandle& event, const Outcome& outcome);
 
   const Times times_;
-  std::uint64_t serials_ = 0;
+  std::uint64_t serials_ = 0;  ///< as many waits there have been
+  std::uint64_t known_count_ = 0;
+  std::uint64_t shared_count_ = 0;
+  std::uint64_t lost_count_ = 0;
   Waits waits_;
   std::set<std::pair<TimePoint, EventHandle>> due_;
   std::list<Ended> recent_;  ///< the most recently used first

@@ -70,7 +70,11 @@ Outcome Slots::ended(const EventHandle& handle) const {
 
 void Slots::complete(Slot& slot, const Outcome& outcome) {
   const std::uint32_t number = slot.index & ~EventHandle::local_bit;
-  if (!outcome.is_ready()) remember(slot, outcome.text);
+  ++completed_;
+  if (!outcome.is_ready()) {
+    ++poisoned_;
+    remember(slot, outcome.text);
+  }
   if (slot.guarded) capabilities_.erase(number);
   if (slot.noted) notes_.erase(number);
   slot.pending = slot.guarded = slot.merged = slot.noted = slot.watched = false;

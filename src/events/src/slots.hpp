@@ -7,6 +7,7 @@
 #include "node.hpp"
 
 #include <velo/events/event.hpp>
+#include <velo/events/event_manager.hpp>
 
 #include <cstddef>
 #include <cstdint>
@@ -51,6 +52,11 @@ class Slots {
   }
   WorkerId system() const noexcept { return system_; }
   std::size_t pending_count() const noexcept { return pending_count_; }
+  void add_to(EventCounts& counts) const noexcept {
+    counts.created += completed_ + pending_count_;
+    counts.triggered += completed_ - poisoned_;
+    counts.poisoned += poisoned_;
+  }
   std::size_t slot_count() const noexcept { return slots_.size(); }
   template <class F>
   void for_each_pending(F visit) {
@@ -75,6 +81,8 @@ class Slots {
   std::size_t free_head_ = 0;
   std::size_t free_count_ = 0;
   std::size_t pending_count_ = 0;
+  std::uint64_t completed_ = 0;
+  std::uint64_t poisoned_ = 0;
   std::unordered_map<std::uint64_t, Reason> reasons_;
   std::deque<std::uint64_t> reasons_by_age_;
   std::unordered_map<std::uint32_t, EventCapability> capabilities_;  ///< by slot

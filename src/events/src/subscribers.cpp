@@ -7,6 +7,14 @@
 #include <string>
 
 namespace velo::events {
+namespace subscribers_detail {
+
+/// Where it is, or would be.
+static auto place_of(std::vector<Subscribers::Subscription>& all, WorkerId who) {
+  return std::ranges::lower_bound(all, who, {}, &Subscribers::Subscription::who);
+}
+
+}  // namespace subscribers_detail
 
 Result<void> Subscribers::add(const EventHandle& event, WorkerId who, bool is_public,
                               TimePoint now) {
@@ -14,9 +22,8 @@ Result<void> Subscribers::add(const EventHandle& event, WorkerId who, bool is_pu
   const TimePoint until = is_public ? TimePoint::never() : now + limits::subscription_lease;
   const auto known = by_event_.find(event);
   if (known != by_event_.end()) {
-    const auto found =
-        std::ranges::find_if(known->second, [&](const auto& one) { return one.who == who; });
-    if (found != known->second.end()) {
+    const auto found = subscribers_detail::place_of(known->second, who);
+    if (found != known->second.end() && found->who == who) {
       found->until = until;
       found->is_public = is_public;
       return {};
@@ -26,7 +33,8 @@ Result<void> Subscribers::add(const EventHandle& event, WorkerId who, bool is_pu
       (known != by_event_.end() && known->second.size() >= limits::subscribers_per_event_max)) {
     return make_error(Errc::too_many_subscribers, event.to_string());
   }
-  by_event_[event].push_back({who, is_public, until});
+  auto& all = by_event_[event];
+  all.insert(subscribers_detail::place_of(all, who), {who, is_public, until});
   ++count_;
   if (!is_public && next_lease_sweep_ == TimePoint::never()) {
     next_lease_sweep_ = now + limits::subscription_lease;
@@ -37,7 +45,10 @@ Result<void> Subscribers::add(const EventHandle& event, WorkerId who, bool is_pu
 void Subscribers::remove(const EventHandle& event, WorkerId who) {
   const auto known = by_event_.find(event);
   if (known == by_event_.end()) return;
-  count_ -= std::erase_if(known->second, [&](const auto& one) { return one.who == who; });
+  const auto found = subscribers_detail::place_of(known->second, who);
+  if (found == known->second.end() || found->who != who) return;
+  known->second.erase(found);
+  --count_;
   if (known->second.empty()) by_event_.erase(known);
 }
 
@@ -142,7 +153,6 @@ std::vector<WorkerId> Subscribers::of(const EventHandle& event) const {
   const auto known = by_event_.find(event);
   if (known == by_event_.end()) return who;
   for (const Subscription& one : known->second) who.push_back(one.who);
-  std::ranges::sort(who);
   return who;
 }
 

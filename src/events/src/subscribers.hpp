@@ -72,7 +72,7 @@ class Subscribers {
   void drop(const Key& key);
   void drop_expired(TimePoint now);
 
-  std::unordered_map<EventHandle, std::vector<Subscription>> by_event_;
+  std::unordered_map<EventHandle, std::vector<Subscription>> by_event_;  ///< in order of `who`
   std::size_t count_ = 0;
   TimePoint next_lease_sweep_ = TimePoint::never();
   std::map<Key, Pending> unacknowledged_;

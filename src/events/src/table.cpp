@@ -112,7 +112,7 @@ std::optional<Outcome> Table::wait(Node& node, const EventHandle& event, TimePoi
   if (alone_ || event.local_only() || !event.valid()) {
     return Outcome::failed(Errc::foreign_event, event.to_string());
   }
-  if (auto known = remotes_.known(event)) return known;
+  if (auto known = remotes_.known_before_wait(event)) return known;
   std::optional<Ask> ask;
   if (!remotes_.wait(node, event, now, ask)) {
     return Outcome::failed(Errc::too_many_awaits, "remote_awaits_max is reached");

@@ -5,6 +5,7 @@
 #include "why_walk.hpp"
 
 #include <velo/events/attach.hpp>
+#include <velo/events/limits.hpp>
 
 #include <gtest/gtest.h>
 
@@ -103,6 +104,20 @@ TEST_F(WhyOfEvents, SaysHowAnEventEndedAndWhoDoesNotAnswer) {
   EXPECT_EQ(silent.events[0].status, "messenger.unknown_peer");
   const EventHandle never(event.system(), event.index() + 1, event.generation());
   EXPECT_EQ(why(1, never).events.at(0).status, "events.unknown_event");
+}
+
+TEST_F(WhyOfEvents, ALargeGraphIsCutOff) {
+  std::vector<EventHandle> groups;
+  for (int i = 0; i < 5; ++i) {
+    std::vector<EventHandle> inputs;
+    for (std::size_t k = 0; k < limits::why_listed_max + 1; ++k) inputs.push_back(make(0));
+    groups.push_back(*managers[0].merge_events(inputs));
+  }
+  const EventWhy told = why(0, *managers[0].merge_events(groups));
+  EXPECT_TRUE(told.cut_off);
+  EXPECT_EQ(told.events.size(), limits::why_events_max);
+  EXPECT_EQ(told.events[1].waits_for.size(), limits::why_listed_max);
+  EXPECT_EQ(told.events[1].waits_for_count, limits::why_listed_max + 1);
 }
 
 TEST(WhyCycles, AreFoundOnceEachAndNotWhereThereAreNone) {

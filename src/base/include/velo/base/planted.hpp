@@ -20,6 +20,7 @@ enum class PlantedBug : std::uint8_t {
   forgotten_deadline,  ///< the sweep passes over some calls
   overtaking,          ///< what waited for a connection is sent in the wrong order
   no_barrier,          ///< a change of path does not wait until the old one has delivered
+  older_is_ready,      ///< an event's completion ends those who await older ones of its slot, well
 };
 
 inline PlantedBug planted_bug = PlantedBug::none;

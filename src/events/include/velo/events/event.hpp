@@ -58,7 +58,7 @@ class EventCapability {
   codec::U128 token_ = 0;
 };
 
-/// What a person should know of an event, for EventManager::why().
+/// What a person should know of an event, for `velo why`.
 struct EventNote {
   std::string text;
   /// Events that have to complete before this one will be: edges of the wait-for graph that only

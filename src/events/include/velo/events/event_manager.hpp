@@ -61,7 +61,15 @@ struct EventCounts {
   std::uint64_t remote_awaits = 0;   ///< others' events that are awaited here
   std::uint64_t subscriptions = 0;   ///< of others, to own events
   std::uint64_t unacknowledged = 0;  ///< completions on their way to subscribers
-  std::uint64_t messages = 0;        ///< sent to others so far
+  // So far:
+  std::uint64_t created = 0;
+  std::uint64_t triggered = 0;      ///< own events
+  std::uint64_t poisoned = 0;       ///< own events
+  std::uint64_t awaits_known = 0;   ///< awaiters of others' events that were known to be over,
+  std::uint64_t awaits_shared = 0;  ///< that were awaited already,
+  std::uint64_t awaits_asked = 0;   ///< and whose owner had to be asked
+  std::uint64_t owners_lost = 0;    ///< others' events that were poisoned here for that
+  std::uint64_t messages = 0;       ///< sent to others
 
   EventCounts() = default;
 };

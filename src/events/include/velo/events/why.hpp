@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // Why an event has not happened: who owns it, who awaits it where, what it waits for itself, and
-// whether that goes round in a circle. For people, not for programs to decide by.
+// whether that goes round in a circle. For people (`velo why`), not for programs to decide by.
 // Threading: value types.
 #pragma once
 
