@@ -3,6 +3,7 @@
 
 #include <velo/scenarios/scenarios.hpp>
 
+#include <velo/scenarios/events.hpp>
 #include <velo/scenarios/messengers.hpp>
 #include <velo/scenarios/quorum_register.hpp>
 
@@ -12,6 +13,7 @@ std::vector<std::unique_ptr<sim::Scenario>> all() {
   std::vector<std::unique_ptr<sim::Scenario>> list;
   list.push_back(quorum_register());
   for (auto& scenario : messengers()) list.push_back(std::move(scenario));
+  list.push_back(events());
   return list;
 }
 

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // The scenarios find defects: each planted bug breaks a promise within 50 seeds, under a plan that
-// shrinks; without it the same seeds pass. Linked with the messenger and the transport compiled a
-// second time, with the bugs in them.
+// shrinks; without it the same seeds pass. Linked with the messenger, the transport and the events
+// compiled a second time, with the bugs in them.
 
 #define VELO_PLANTED_BUGS 1
 #include "sim_tests.hpp"
@@ -48,7 +48,7 @@ TEST_P(PlantedBugs, AreFoundWithinFiftySeedsAndNothingIsFoundWithoutThem) {
   const std::uint64_t seed = found.lowest_failure->seed;
 
   sim::ShrinkOptions few;
-  few.runs_max = 60;
+  few.runs_max = sim_tests::is_large(GetParam().scenario) ? 6 : 60;
   const auto breaks = [&](const sim::FaultPlan& plan) {
     return !sim::run_once(*scenario, seed, &plan).ok();
   };
@@ -78,7 +78,8 @@ INSTANTIATE_TEST_SUITE_P(
                     Case{"forgotten_deadline", PlantedBug::forgotten_deadline,
                          "calls-under-partition"},
                     Case{"overtaking", PlantedBug::overtaking, "restarts"},
-                    Case{"no_barrier", PlantedBug::no_barrier, "path-changes"}),
+                    Case{"no_barrier", PlantedBug::no_barrier, "path-changes"},
+                    Case{"older_is_ready", PlantedBug::older_is_ready, "events"}),
     [](const testing::TestParamInfo<Case>& tested) { return tested.param.name; });
 
 }  // namespace velo::planted_bugs_test

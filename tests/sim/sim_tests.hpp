@@ -17,6 +17,8 @@ namespace velo::sim_tests {
 
 /// Too large to be one of many seeds; it has a test of its own.
 constexpr std::string_view largest = "million-calls";
+/// Large enough that tests which need no many runs of it make few.
+inline bool is_large(std::string_view name) { return name == "events"; }
 
 inline std::vector<std::string> names() {
   std::vector<std::string> names;
