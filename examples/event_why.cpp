@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // Why nothing happens: events that wait for each other, and the report that shows it. With a FOLDER
-// the node announces itself there and stays until its input ends, so that others can ask it why,
-// too.
+// the node announces itself there and stays until its input ends, so that
+// `velo why HANDLE --discovery FOLDER` can ask it from elsewhere.
 
 #include <velo/velo.hpp>
 

@@ -75,6 +75,14 @@ int run_explain_path(const Globals& globals, const ExplainOptions& options);
 /// Adds `velo explain` with its subcommands. Defined in explain_command.cpp.
 void add_explain_command(CLI::App& app, Globals& globals);
 
+struct WhyOptions {
+  Rendezvous where;
+  std::string event;  ///< a handle, as text or as a number
+};
+int run_why(const Globals& globals, const WhyOptions& options);
+/// Adds `velo why`. Defined in explain_command.cpp.
+void add_why_command(CLI::App& app, Globals& globals);
+
 struct CallOptions {
   Rendezvous where;
   std::string peer;
