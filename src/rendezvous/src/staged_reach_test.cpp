@@ -2,14 +2,17 @@
 // Between whom large payloads are staged, and by which connection they are read.
 
 #include "testing.hpp"
+#include "testing/path_pair.hpp"
 
 #include <velo/messenger/error.hpp>
 
 #include <gtest/gtest.h>
 
 #include <algorithm>
+#include <memory>
 #include <string>
 #include <utility>
+#include <vector>
 
 namespace velo::rendezvous::testing::staged_reach_test {
 
@@ -104,6 +107,53 @@ TEST(StagedPayloads, OfASenderThatCannotBeDialledEndWithItsConnection) {
             "ok");
   EXPECT_EQ(ran, 1);
   cluster.expect_nothing_left();
+}
+
+/// An address that nobody finds, for the first node.
+static std::unique_ptr<transport::Transport> hidden_first(const sim::SimNode& node) {
+  transport::TcpOptions tcp = messenger::testing::tcp_of(node);
+  if (node.name() == "node0") {
+    tcp.advertise = transport::InterfaceFilter::listed({{"eth0", "10.77.0.1", 1, 24}});
+  }
+  return transport::make_tcp(std::move(tcp));
+}
+
+// The connection that brought the request is gone, and the sender goes on by another one.
+TEST(StagedPayloads, OfASenderThatCannotBeDialledAreReadByTheConnectionThatCarriesTheCallOn) {
+  std::vector<Rendezvous> data;
+  messenger::testing::PathPairOptions options;
+  options.near_transport = hidden_first;
+  options.far_transport = hidden_first;
+  options.cluster.setup = [&](sim::SimNode&, std::size_t, NodeSetup& setup) {
+    data.push_back(Rendezvous::unattached());
+    setup.configure = [resolver = data.back().resolver()](MessengerBuilder& builder) {
+      builder.payloads(resolver);
+    };
+  };
+  messenger::testing::PathPair paths(std::move(options));
+  ASSERT_TRUE(data[0].attach_to(paths.client()));
+  ASSERT_TRUE(data[1].attach_to(paths.server()));
+  ASSERT_TRUE(paths.server().register_handler(echo()));
+  paths.send_one();
+  ASSERT_TRUE(paths.cluster->until([&] { return paths.chosen() == "near"; }));
+
+  const Bytes contents = Bytes::copy(pattern(8 * large));
+  const TimePoint begin = paths.cluster->sim.now();
+  auto call = paths.client().unary("echo").raw_payload(contents).instance(paths.server_id()).send();
+  ASSERT_TRUE(paths.cluster->until([&] { return data[0].use().leases == 1; }));
+  paths.near->cut();
+  const auto reply = paths.cluster->wait(std::move(call));
+  ASSERT_TRUE(reply) << reply.error().to_string();
+  EXPECT_TRUE(*reply == contents);
+  EXPECT_EQ(paths.chosen(), "far");
+  EXPECT_LT(paths.cluster->sim.now() - begin, Duration(3s));
+  paths.expect_all_in_order();
+  // A lease that was granted and whose grant was lost lapses.
+  EXPECT_TRUE(paths.cluster->until([&] {
+    return std::ranges::all_of(data, [](const Rendezvous& each) {
+      return each.use().entries + each.use().leases + each.use().transfers == 0;
+    });
+  }));
 }
 
 TEST(StagedPayloads, AreSentToThePublicVeloAsItSendsThemAndRepliesNever) {
