@@ -18,6 +18,8 @@ namespace endpoint_detail {
 
 /// What flushed again in the same turn, because it was sent meanwhile; the rest has the next one.
 constexpr int rounds_max = 4;
+/// Of the first byte.
+constexpr std::byte long_header{0x80};
 
 static std::uint64_t number(const std::uint8_t* id) noexcept {
   std::uint64_t value = 0;
@@ -179,6 +181,8 @@ void QuicEndpoint::on_datagram(const NetAddress& source, const NetAddress& to, B
     return;
   }
   if (ids.version != 0) return arrive(from, datagram);
+  // A negotiation of versions, for nobody: RFC 9000, section 6.1, has it dropped.
+  if ((datagram.front() & endpoint_detail::long_header) != std::byte{0}) return;
   answer_reset(from, ids, datagram);
 }
 

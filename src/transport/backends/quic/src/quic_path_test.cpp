@@ -172,6 +172,26 @@ TEST(QuicPath, AnUnknownVersionIsToldWhichAreKnown) {
   EXPECT_EQ(pair.server_counts().versions_sent, 1U);
 }
 
+// One such datagram with an id of more than twenty bytes aborted the process.
+TEST(QuicPath, ANegotiationOfVersionsThatNobodyAskedForIsNotAnswered) {
+  Pair pair(12);
+  Stranger stranger(pair.relay_node, 7000);
+  const Endpoint server = pair.server_node.endpoint(4433);
+  for (const int id_bytes : {0, 8, 20, 21, 82, 255}) {
+    for (const int first : {0x80, 0xc0, 0xff}) {
+      std::string packet(1200, '\0');
+      packet[0] = static_cast<char>(first);
+      packet[5] = static_cast<char>(id_bytes);
+      packet[6 + static_cast<std::size_t>(id_bytes)] = static_cast<char>(id_bytes);
+      (void)stranger.socket->try_send(server, as_bytes(packet));
+    }
+  }
+  pair.simulation.run_for(seconds(1));
+  EXPECT_TRUE(stranger.heard.empty());
+  EXPECT_EQ(pair.server_counts().resets_sent, 0U);
+  EXPECT_FALSE(pair.connect().has_value());
+}
+
 TEST(QuicPath, WhoeverMustShowWhereHeIsDoesAndIsLetIn) {
   QuicOptions server = options(20);
   server.always_retry = true;
