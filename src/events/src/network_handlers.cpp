@@ -69,11 +69,11 @@ Result<void> Network::on_subscribe(Context& context) {
     Outcome ended;
     if (slot == nullptr) {
       ended = table.slots().ended(event);
-    } else if (auto added = subscribers.add(event, who, true, now()); added) {
+    } else if (auto noted = subscribers.add(event, who, true, now()); noted) {
       slot->watched = true;
-      return added;
+      return noted;
     } else {
-      ended = Outcome::failed(added.error());
+      ended = Outcome::failed(noted.error());
     }
     // This protocol can say nothing else than that it ended, well or not.
     if (!ended.is_final())
