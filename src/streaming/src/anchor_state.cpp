@@ -163,11 +163,18 @@ void Anchor::stop(const Error& why) {
   for (Wake& wake : wakes) wake();
 }
 
-void Anchor::fail_unattached(const Error& why) {
+void Anchor::call_over(const Result<void>& answered) {
   std::vector<Wake> wakes;
   {
     const std::lock_guard lock(mutex_);
-    if (next_sender_ != 1 || ending_) return;
+    const bool anybody = next_sender_ != 1;
+    if (!takes_senders() || opened_ || (answered && !anybody)) return;
+    const Error why = answered ? make_error(Errc::transport_error, "the stream was never opened")
+                               : answered.error();
+    if (attached_ != 0) {
+      without_opening_ = why;
+      return;
+    }
     ending_ = true;
     last_ = why;
     wake_reader(wakes);
@@ -204,6 +211,7 @@ std::shared_ptr<Attachment> Anchor::bind(std::uint64_t session, const InstanceId
       continue;
     }
     attachment->phase = Attachment::Phase::open;
+    opened_ = true;
     attachment->source = std::move(source);
     attachment->slot = slot;
     return attachment;
@@ -225,6 +233,12 @@ TimePoint Anchor::expire(TimePoint now, std::vector<Wake>& wakes) {
     }
     if (reserved) next = std::min(next, until);
     ++it;
+  }
+  if (attached_ == 0 && !opened_ && without_opening_) {
+    ending_ = true;
+    last_ = std::exchange(without_opening_, std::nullopt);
+    wake_reader(wakes);
+    return TimePoint::never();
   }
   if (attached_ != 0 || !options_.unattached_timeout) return next;
   const TimePoint until = unattached_since_ + *options_.unattached_timeout;
@@ -293,8 +307,8 @@ const StreamAnchorHandle& AnchorEnd::handle() const noexcept { return anchor_->h
 std::size_t AnchorEnd::senders() const { return anchor_->senders(); }
 void AnchorEnd::cancel() noexcept { anchor_->cancel(); }
 AnchorWatch AnchorEnd::watch() const { return AnchorWatch(anchor_); }
-void AnchorWatch::fail(const Error& why) const {
-  if (const auto anchor = anchor_.lock()) anchor->fail_unattached(why);
+void AnchorWatch::call_over(const Result<void>& answered) const {
+  if (const auto anchor = anchor_.lock()) anchor->call_over(answered);
 }
 OpState& AnchorEnd::start_next() { return Anchor::start_next(anchor_); }
 std::optional<Result<RawFrame>> AnchorEnd::try_next_frame() { return anchor_->take(false); }

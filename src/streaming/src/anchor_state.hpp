@@ -86,8 +86,9 @@ class Anchor {
   /// The node ends: what has arrived can still be read, and then `why`.
   void stop(const Error& why);
 
-  /// The request that the stream was to answer has failed; nothing if somebody has attached.
-  void fail_unattached(const Error& why);
+  /// The request that the stream was to answer is over, well or not: nobody else will attach. Ends
+  /// the stream when nobody has, and when who was let in does not open it in time.
+  void call_over(const Result<void>& answered);
 
   // Attaching: streaming::Errc already_attached, max_senders_reached, anchor_not_found.
   Result<void> reserve(std::uint64_t session, const InstanceId& peer, TimePoint now);
@@ -154,6 +155,9 @@ class Anchor {
   bool ending_ = false;        ///< the end has arrived
   bool over_ = false;          ///< and was taken, or nobody reads on
   std::optional<Error> last_;  ///< said once when the queue is empty
+  bool opened_ = false;        ///< by anybody, ever
+  /// What the stream ends with when the last reservation lapses: its request is over.
+  std::optional<Error> without_opening_;
 };
 
 }  // namespace velo::streaming

@@ -7,6 +7,8 @@
 
 #include <gtest/gtest.h>
 
+#include "anchor_state.hpp"
+
 namespace velo::streaming::testing::call_test {
 
 static Task<void> count_to(int last, StreamSender<int> sender) {
@@ -59,6 +61,55 @@ TEST(StreamCalls, AFailedRequestEndsTheStreamWithItsError) {
   const auto no_stream =
       cluster.wait(cluster[0].am_sync("count").payload(1).send_to(cluster.id(1)));
   EXPECT_EQ(outcome(no_stream), "messenger.bad_request");
+}
+
+/// An anchor whose owner has let somebody in.
+struct Reserved {
+  Reserved() { EXPECT_TRUE(anchor.reserve(7, InstanceId(), start)); }
+  std::string after_patience() {
+    std::vector<Wake> wakes;
+    EXPECT_EQ(anchor.expire(start + (limits::bind_patience - 1ms), wakes),
+              start + limits::bind_patience);
+    EXPECT_FALSE(anchor.take(false)) << "it may still be opened";
+    (void)anchor.expire(start + limits::bind_patience, wakes);
+    const auto taken = anchor.take(false);
+    return taken ? outcome(*taken) : "still waits";
+  }
+
+  TimePoint start{1h};
+  Anchor anchor{inline_executor(), StreamAnchorHandle(WorkerId(1), 2), StreamOptions(), start};
+};
+
+// Found by the soak: the answer to the attachment, or the opening itself, was lost with its
+// connection, and the caller waited for ever.
+TEST(StreamCalls, AStreamThatNobodyOpensEndsWithItsRequest) {
+  Reserved failed;
+  failed.anchor.call_over(velo::make_error(velo::Errc::deadline_exceeded));
+  EXPECT_EQ(failed.after_patience(), "base.deadline_exceeded");
+  Reserved answered;
+  answered.anchor.call_over(Result<void>());
+  EXPECT_EQ(answered.after_patience(), "streaming.transport_error");
+  Reserved late;
+  std::vector<Wake> wakes;
+  (void)late.anchor.expire(late.start + limits::bind_patience, wakes);
+  EXPECT_FALSE(late.anchor.take(false));
+  late.anchor.call_over(velo::make_error(velo::Errc::deadline_exceeded));
+  EXPECT_EQ(outcome(*late.anchor.take(false)), "base.deadline_exceeded");
+}
+
+TEST(StreamCalls, AnAnchorOfNoRequestIsFreeAgain) {
+  Reserved one;
+  EXPECT_EQ(one.after_patience(), "still waits");
+  EXPECT_TRUE(one.anchor.reserve(8, InstanceId(), one.start));
+}
+
+TEST(StreamCalls, AStreamThatWasOpenedOutlivesItsRequest) {
+  Reserved one;
+  ASSERT_NE(one.anchor.bind(7, InstanceId(), nullptr, Slot()), nullptr);
+  one.anchor.call_over(velo::make_error(velo::Errc::deadline_exceeded));
+  std::vector<Wake> wakes;
+  (void)one.anchor.expire(one.start + 2 * limits::bind_patience, wakes);
+  EXPECT_FALSE(one.anchor.take(false));
 }
 
 }  // namespace velo::streaming::testing::call_test

@@ -22,12 +22,13 @@ namespace streaming {
 
 inline constexpr std::string_view stream_header = "velo-stream";
 
-/// Lets a failed request end the stream that it asked for.
+/// Lets a request that is over end the stream that it asked for.
 class AnchorWatch {
  public:
   explicit AnchorWatch(std::weak_ptr<Anchor> anchor) noexcept : anchor_(std::move(anchor)) {}
-  /// Ends the stream with `why` unless somebody has attached.
-  void fail(const Error& why) const;
+  /// Ends the stream with the error if nobody has attached; whoever was let in has
+  /// limits::bind_patience to open it.
+  void call_over(const Result<void>& answered) const;
 
  private:
   std::weak_ptr<Anchor> anchor_;
@@ -73,9 +74,8 @@ class [[nodiscard]] StreamCall {
     auto anchor = streams_.create_anchor<Item>(options_);
     if (!anchor) return anchor;
     send_.header(std::string(streaming::stream_header), anchor->handle().to_string());
-    send_.send_to(peer).then([watch = anchor->watch()](const Result<void>& answered) {
-      if (!answered) watch.fail(answered.error());
-    });
+    send_.send_to(peer).then(
+        [watch = anchor->watch()](const Result<void>& answered) { watch.call_over(answered); });
     return anchor;
   }
 
