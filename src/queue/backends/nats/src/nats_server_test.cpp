@@ -14,7 +14,6 @@
 #include <memory>
 #include <set>
 #include <string>
-#include <thread>
 #include <utility>
 #include <vector>
 
@@ -86,32 +85,6 @@ TEST_F(NatsServerTest, ItemsAndLeasesOutliveTheObjectThatMadeThem) {
     }
   }
   EXPECT_EQ(wait(queue->state())->acked, 3u);
-}
-
-// What a receiver's process leaves when it is killed: a delivery that nobody speaks for.
-TEST_F(NatsServerTest, TheLeaseOfAReceiverThatVanishedRunsOutAtTheServer) {
-  serve();
-  QueueOptions options;
-  options.visibility = 300ms;
-  auto elsewhere = runtime::RealWorld::create().value();
-  NatsOptions nats = here();
-  auto vanishes = make_nats_queue(*elsewhere, "jobs", options, nats).value();
-  ASSERT_TRUE(wait(vanishes->send(Bytes::copy("x"), named("a"))));
-  server->freeze();
-  // Its lease runs out while it cannot tell the server, which only hears of the next receiver.
-  server->thaw();
-  const Delivery first = wait(vanishes->receive(batch(1)))->at(0);
-  server->freeze();
-  const TimePoint until = world->clock().now() + 500ms;
-  while (world->clock().now() < until) std::this_thread::yield();
-  EXPECT_TRUE(wait(vanishes->ack(first.lease)).error().is(Errc::lease_lost));
-  server->thaw();
-  const auto queue = open(options);
-  const auto again = wait(queue->receive(batch(1)));
-  ASSERT_TRUE(again && again->size() == 1u);
-  EXPECT_EQ(again->front().id, "a");
-  EXPECT_EQ(again->front().deliveries, 2u);
-  EXPECT_TRUE(wait(queue->ack(again->front().lease)));
 }
 
 TEST_F(NatsServerTest, NothingIsLostOrSentTwiceWhileTheServerIsKilledUnderLoad) {
@@ -229,6 +202,27 @@ TEST_F(NatsServerTest, ATokenOpensTheServer) {
                   .is(velo::Errc::permission_denied));
   nats.token = "a-token";
   EXPECT_TRUE(wait(open(QueueOptions(), nats)->send(Bytes::copy("x"))));
+}
+
+TEST_F(NatsServerTest, OverTlsTheServerIsWhoItsCertificateSays) {
+  testing::RealNatsOptions secure;
+  secure.tls = true;
+  serve(secure);
+  const std::string certificate = server->certificate_file();
+  if (certificate.empty()) GTEST_SKIP() << "there is no openssl to make a certificate with";
+  NatsOptions nats = here();
+  nats.operation_timeout = 500ms;
+  SendOptions soon;
+  soon.timeout = 500ms;
+  nats.tls = true;
+  nats.ca_file = certificate;
+  EXPECT_TRUE(wait(open(QueueOptions(), nats)->send(Bytes::copy("x"), soon)));
+  // Signed by nobody that the system knows.
+  nats.ca_file.clear();
+  EXPECT_FALSE(wait(open(QueueOptions(), nats)->send(Bytes::copy("x"), soon)));
+  // In plain text this server talks to nobody.
+  nats.tls = false;
+  EXPECT_FALSE(wait(open(QueueOptions(), nats)->send(Bytes::copy("x"), soon)));
 }
 
 TEST_F(NatsServerTest, AnItemBeyondTheServersMessagesIsRefused) {

@@ -15,6 +15,12 @@
 
 namespace velo::queue::nats {
 
+constexpr std::string_view id_header = "Nats-Msg-Id";
+constexpr std::string_view stream_header = "Nats-Expected-Stream";
+constexpr std::string_view delay_header = "Velo-Delay";
+/// Before the name of each header of the item.
+constexpr std::string_view header_prefix = "Velo-Item-";
+
 /// A message as it crosses the connection, either way.
 struct Message {
   std::string subject;
@@ -23,7 +29,6 @@ struct Message {
   Bytes payload;
   int status = 0;  ///< of the server's own answers without a body: 404, 408, 409, 503
 
-  std::string_view header(std::string_view name) const noexcept;
   std::size_t bytes() const noexcept;
 };
 

@@ -116,6 +116,16 @@ TEST(NatsWire, AStreamSaysWhatItHoldsAndWhetherItIsClosed) {
   EXPECT_TRUE((*again)->closed);
 }
 
+TEST(NatsWire, TheOldestItemOfAnEmptyStreamIsOfNoTime) {
+  for (const char* time : {"0001-01-01T00:00:00Z", "9999-12-31T23:59:59Z", "1969-12-31T23:59:59Z",
+                           "2023-02-30T00:00:00Z", "soon", ""}) {
+    const auto read =
+        read_stream(Names("q"), R"({"state":{"first_ts":")" + std::string(time) + R"("}})");
+    ASSERT_TRUE(read && *read);
+    EXPECT_EQ((*read)->first.unix_nanoseconds, 0) << time;
+  }
+}
+
 TEST(NatsWire, NamesAreThoseThatSubjectsMayHave) {
   EXPECT_TRUE(check_name("orders_2-b"));
   for (const std::string& name : {std::string(), std::string("a.b"), std::string("a b"),

@@ -83,6 +83,7 @@ RealNats::RealNats(const RealNatsOptions& options)
     : options_(options),
       folder_(real_nats_detail::make_folder()),
       port_(real_nats_detail::free_port()) {
+  if (options_.tls) make_certificate();
   write_configuration();
   start();
 }
@@ -95,6 +96,20 @@ RealNats::~RealNats() {
 
 std::string RealNats::address() const { return fmt::format("127.0.0.1:{}", port_); }
 
+std::string RealNats::certificate_file() const {
+  const std::string path = folder_ + "/certificate.pem";
+  return options_.tls && ::access(path.c_str(), R_OK) == 0 ? path : std::string();
+}
+
+void RealNats::make_certificate() const {
+  const std::string command = fmt::format(
+      "openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:prime256v1 -nodes -days 2 "
+      "-subj /CN=velo-test -addext subjectAltName=IP:127.0.0.1 -keyout {0}/key.pem "
+      "-out {0}/certificate.pem >{0}/openssl.log 2>&1",
+      folder_);
+  [[maybe_unused]] const int ended = std::system(command.c_str());
+}
+
 void RealNats::write_configuration() const {
   std::ofstream file(folder_ + "/nats.conf");
   file << "listen: 127.0.0.1:" << port_ << "\n";
@@ -102,6 +117,10 @@ void RealNats::write_configuration() const {
     file << "jetstream { store_dir: \"" << folder_ << "/store\", max_mem: 256M, max_file: 1G }\n";
   }
   if (options_.payload_bytes_max > 0) file << "max_payload: " << options_.payload_bytes_max << "\n";
+  if (!certificate_file().empty()) {
+    file << "tls { cert_file: \"" << folder_ << "/certificate.pem\", key_file: \"" << folder_
+         << "/key.pem\" }\n";
+  }
   if (!options_.token.empty()) file << "authorization { token: \"" << options_.token << "\" }\n";
   if (!options_.user.empty()) {
     file << "authorization { user: \"" << options_.user << "\", password: \"" << options_.password

@@ -18,6 +18,7 @@ struct RealNatsOptions {
   std::string password;
   std::size_t payload_bytes_max = 0;  ///< of the server's messages; 0: its own default
   bool jetstream = true;
+  bool tls = false;  ///< with a certificate of its own for 127.0.0.1, made by openssl's program
 
   RealNatsOptions() = default;
 };
@@ -35,6 +36,8 @@ class RealNats {
   /// "127.0.0.1:PORT".
   std::string address() const;
   std::uint16_t port() const noexcept { return port_; }
+  /// The server's certificate, which has signed itself; empty when there is none.
+  std::string certificate_file() const;
   /// SIGKILL; what it stored stays.
   void kill();
   /// Starts it again on the same port.
@@ -45,6 +48,7 @@ class RealNats {
 
  private:
   void write_configuration() const;
+  void make_certificate() const;
 
   const RealNatsOptions options_;
   std::string folder_;
