@@ -3,6 +3,7 @@
 
 #include "bench_options.hpp"
 #include "commands.hpp"
+#include "soak.hpp"
 
 #include <fmt/ranges.h>
 #include <CLI/CLI.hpp>
@@ -89,7 +90,7 @@ static Options options_for(BenchCommand command) {
 void add_bench_command(CLI::App& app, Globals& globals) {
   using namespace bench_command_detail;
   CLI::App* bench = app.add_subcommand(
-      "bench", "Measure this machine: messages against plain sockets, in the same run");
+      "bench", "Measure this machine: messages against plain sockets, in the same run; or soak it");
   bench->require_subcommand(1);
   bench->fallthrough();
 
@@ -128,6 +129,8 @@ void add_bench_command(CLI::App& app, Globals& globals) {
   command->footer(
       "Examples:\n  velo bench floor --transport uds\n  velo bench floor --outstanding 256");
   add_load(*command, floor);
+
+  add_soak_command(*bench, globals);
 }
 
 }  // namespace velo::cli

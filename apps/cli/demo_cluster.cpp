@@ -6,8 +6,12 @@
 #include "node_setup.hpp"
 
 #include <fmt/format.h>
+#include <unistd.h>
 
 #include <algorithm>
+#include <string>
+#include <utility>
+#include <vector>
 
 namespace velo::cli {
 
@@ -34,7 +38,21 @@ int DemoCluster::start() {
   if (const int code = open_node(where); code != exit_ok) return code;
   const std::string self = node_->instance_id().to_string();
   for (std::size_t i = 0; i < options_.workers; ++i) {
-    auto spawned = processes_.spawn(where, self, options_);
+    std::vector<std::string> arguments = {"demo-worker",
+                                          "--discovery",
+                                          where.directory,
+                                          "--cluster",
+                                          where.cluster,
+                                          "--transport",
+                                          options_.transport,
+                                          "--coordinator",
+                                          self,
+                                          "--index",
+                                          std::to_string(i),
+                                          "--parent",
+                                          std::to_string(::getpid())};
+    if (!options_.spoil.empty()) arguments.insert(arguments.end(), {"--spoil", options_.spoil});
+    auto spawned = processes_.spawn(std::move(arguments));
     if (!spawned) return fail("cannot start a worker process", spawned.error());
   }
 

@@ -5,8 +5,8 @@
 // Threading: the main thread, except what post_back() hands over.
 #pragma once
 
+#include "child_processes.hpp"
 #include "commands.hpp"
-#include "demo_processes.hpp"
 #include "demo_protocol.hpp"
 #include "mailbox.hpp"
 #include "signals.hpp"
@@ -72,7 +72,7 @@ class DemoCluster {
 
   TimePoint now() const noexcept { return world_->clock().now(); }
   Velo& node() noexcept { return *node_; }
-  DemoProcesses& processes() noexcept { return processes_; }
+  ChildProcesses& processes() noexcept { return processes_; }
   const std::vector<Worker>& workers() const noexcept { return workers_; }
   /// Of call(): how many there were, and how many ended well and badly.
   std::uint64_t calls() const noexcept { return calls_; }
@@ -90,7 +90,7 @@ class DemoCluster {
   Mailbox<std::move_only_function<void()>> mailbox_;
   std::unique_ptr<RealWorld> world_;
   std::unique_ptr<Velo> node_;
-  DemoProcesses processes_;
+  ChildProcesses processes_;
   std::vector<Worker> workers_;
   std::uint64_t calls_ = 0;
   std::uint64_t answered_ = 0;

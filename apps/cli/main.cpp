@@ -2,6 +2,7 @@
 // The program `velo`: parses the command line and runs the command that it names.
 
 #include "commands.hpp"
+#include "soak.hpp"
 
 #include <velo/base/log.hpp>
 
@@ -206,6 +207,7 @@ static void fill(CLI::App& app, Globals& globals) {
   add_identity_command(app, globals);
   add_completion_command(app, globals);
   add_demo_worker(app, globals);
+  add_soak_node_command(app, globals);
 }
 
 static std::string help_hint(const CLI::App& app) {

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // Spawns, kills and reaps.
 
-#include "demo_processes.hpp"
+#include "child_processes.hpp"
 
 #include <fcntl.h>
 #include <poll.h>
@@ -14,10 +14,11 @@
 #include <chrono>
 #include <csignal>
 #include <cstring>
+#include <utility>
 
 namespace velo::cli {
 
-namespace demo_processes_detail {
+namespace child_processes_detail {
 
 /// What posix_spawn needs besides the arguments.
 class SpawnSettings {
@@ -54,22 +55,14 @@ class SpawnSettings {
   posix_spawnattr_t attributes_;
 };
 
-}  // namespace demo_processes_detail
+}  // namespace child_processes_detail
 
-Result<void> DemoProcesses::spawn(const Rendezvous& where, const std::string& coordinator,
-                                  const DemoOptions& options) {
+Result<void> ChildProcesses::spawn(std::vector<std::string> arguments) {
   int ends[2];
   if (::pipe2(ends, O_CLOEXEC) != 0) return make_error(Errc::io, std::strerror(errno));
-  std::vector<std::string> arguments = {"velo",          "demo-worker",
-                                        "--discovery",   where.directory,
-                                        "--cluster",     where.cluster,
-                                        "--transport",   options.transport,
-                                        "--coordinator", coordinator,
-                                        "--index",       std::to_string(children_.size()),
-                                        "--parent",      std::to_string(::getpid())};
-  if (!options.spoil.empty()) arguments.insert(arguments.end(), {"--spoil", options.spoil});
+  arguments.insert(arguments.begin(), "velo");
   Child child;
-  const int failure = demo_processes_detail::SpawnSettings(ends[0]).spawn(child.pid, arguments);
+  const int failure = child_processes_detail::SpawnSettings(ends[0]).spawn(child.pid, arguments);
   ::close(ends[0]);
   if (failure != 0) {
     ::close(ends[1]);
@@ -81,12 +74,31 @@ Result<void> DemoProcesses::spawn(const Rendezvous& where, const std::string& co
   return {};
 }
 
-bool DemoProcesses::kill(std::size_t index) {
+bool ChildProcesses::kill(std::size_t index) {
   // Not yet reaped: the pid is still that child's.
   return children_[index].alive && ::kill(children_[index].pid, SIGKILL) == 0;
 }
 
-std::vector<std::size_t> DemoProcesses::reap() {
+bool ChildProcesses::freeze(std::size_t index) {
+  return children_[index].alive && ::kill(children_[index].pid, SIGSTOP) == 0;
+}
+
+bool ChildProcesses::thaw(std::size_t index) {
+  return children_[index].alive && ::kill(children_[index].pid, SIGCONT) == 0;
+}
+
+bool ChildProcesses::tell(std::size_t index, std::string_view words) {
+  const Child& child = children_[index];
+  return child.alive && child.input >= 0 &&
+         ::write(child.input, words.data(), words.size()) == static_cast<ssize_t>(words.size());
+}
+
+void ChildProcesses::let_go(std::size_t index) {
+  Child& child = children_[index];
+  if (child.input >= 0) ::close(std::exchange(child.input, -1));
+}
+
+std::vector<std::size_t> ChildProcesses::reap() {
   std::vector<std::size_t> ended;
   for (std::size_t i = 0; i < children_.size(); ++i) {
     Child& child = children_[i];
@@ -98,10 +110,8 @@ std::vector<std::size_t> DemoProcesses::reap() {
   return ended;
 }
 
-void DemoProcesses::stop() {
-  for (Child& child : children_) {
-    if (child.input >= 0) ::close(std::exchange(child.input, -1));
-  }
+void ChildProcesses::stop() {
+  for (std::size_t i = 0; i < children_.size(); ++i) let_go(i);
   using std::chrono::steady_clock;
   const auto until = steady_clock::now() + std::chrono::seconds(3);
   reap();
@@ -118,7 +128,7 @@ void DemoProcesses::stop() {
   }
 }
 
-std::size_t DemoProcesses::alive_count() const noexcept {
+std::size_t ChildProcesses::alive_count() const noexcept {
   return static_cast<std::size_t>(
       std::count_if(children_.begin(), children_.end(), [](const Child& c) { return c.alive; }));
 }

@@ -1,10 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
-// The worker processes of the demo: this program again, one hidden command each. They end when the
-// pipe to their standard input closes, and are killed if they do not; none outlives the object.
+// Processes of this program, with a hidden command each: workers of the demo and of the soak. They
+// end when the pipe to their standard input closes, and are killed if they do not; none outlives
+// the object.
 // Threading: the main thread, which must be the one that lives longest: a child is killed when the thread that made it ends.
 #pragma once
-
-#include "commands.hpp"
 
 #include <velo/base/error.hpp>
 
@@ -12,22 +11,29 @@
 
 #include <cstddef>
 #include <string>
+#include <string_view>
 #include <vector>
 
 namespace velo::cli {
 
-class DemoProcesses {
+class ChildProcesses {
  public:
-  DemoProcesses() = default;
-  DemoProcesses(const DemoProcesses&) = delete;
-  DemoProcesses& operator=(const DemoProcesses&) = delete;
+  ChildProcesses() = default;
+  ChildProcesses(const ChildProcesses&) = delete;
+  ChildProcesses& operator=(const ChildProcesses&) = delete;
   /// stop().
-  ~DemoProcesses() { stop(); }
+  ~ChildProcesses() { stop(); }
 
-  /// Starts one more, with the next index, in a process group of its own so that Ctrl-C reaches
-  /// only the coordinator.
-  Result<void> spawn(const Rendezvous& where, const std::string& coordinator,
-                     const DemoOptions& options);
+  /// Starts one more, with the next index and this command line without the program's name, in a
+  /// process group of its own so that Ctrl-C reaches only the coordinator.
+  Result<void> spawn(std::vector<std::string> arguments);
+  /// Writes to its standard input. Whether it was still there.
+  bool tell(std::size_t index, std::string_view words);
+  /// Stops it where it is, or lets it go on. Whether it was still there.
+  bool freeze(std::size_t index);
+  bool thaw(std::size_t index);
+  /// Closes its standard input: it is to end.
+  void let_go(std::size_t index);
   /// SIGKILL. Whether it was still there.
   bool kill(std::size_t index);
   /// Notices which ended; their indices.
