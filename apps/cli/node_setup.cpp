@@ -195,6 +195,7 @@ Result<void> set_up(VeloBuilder& builder, const NodeSetup& setup, const std::str
     options.allow_plaintext_beyond_loopback = setup.plaintext;
     builder.serve_metrics(std::move(options));
   }
+  builder.export_traces_from_environment();
   for (const std::string& name : chosen(setup, sockets, listening)) {
     if (auto added = add(builder, name, setup, sockets, listening); !added) return added;
   }

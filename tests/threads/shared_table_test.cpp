@@ -70,6 +70,8 @@ static const Table below = {
     {"velo/sim/seeds.hpp", "SharedWorld.OneRangeOfSeedsIsWorkedOffTogether"},
     {"velo/sim/simulation.hpp", "SharedWorld.OneScenarioRunsInEveryThreadAlike"},
     {"velo/telemetry/scrape_endpoint.hpp", "SharedTelemetry.ScrapedWhileItEnds"},
+    {"velo/telemetry/trace_exporter.hpp",
+     "SharedTelemetry.SpansOfEightThreadsAreExportedOrCounted"},
     {"velo/transport/backends/inproc.hpp",
      "Connections/SharedTransport.TakesEverybodysFrames/Inproc"},
     {"velo/transport/backends/quic.hpp", "Connections/SharedTransport.TakesEverybodysFrames/Quic"},

@@ -1,10 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
-// Eight threads that open and end scrape endpoints of one registry, which they count in meanwhile.
+// Eight threads that open and end scrape endpoints of one registry, which they count in meanwhile,
+// and that give spans to one exporter.
 
 #include "crew.hpp"
 
 #include <velo/runtime/real_world.hpp>
 #include <velo/telemetry/scrape_endpoint.hpp>
+#include <velo/telemetry/trace_exporter.hpp>
 
 #include <gtest/gtest.h>
 #include <netinet/in.h>
@@ -54,6 +56,39 @@ TEST(SharedTelemetry, ScrapedWhileItEnds) {
     }
   });
   EXPECT_GE(whole.load(), crew_size * 10);
+}
+
+TEST(SharedTelemetry, SpansOfEightThreadsAreExportedOrCounted) {
+  const auto world = runtime::RealWorld::create().value();
+  metrics::Registry registry;
+  // Nobody listens there: a port that was free a moment ago.
+  auto closed = telemetry::ScrapeEndpoint::open(*world, registry);
+  ASSERT_TRUE(closed);
+  const std::string address = (*closed)->local().to_string().substr(6);
+  *closed = nullptr;
+  auto opened =
+      telemetry::TraceExporter::open(*world, telemetry::ExportOptions("http://" + address));
+  ASSERT_TRUE(opened) << opened.error().to_string();
+  const std::shared_ptr<telemetry::TraceExporter> exporter = std::move(*opened);
+  ASSERT_TRUE(exporter->publish_metrics(registry));
+  constexpr int each = 2000;
+  in_eight_threads([&](int thread) {
+    for (int i = 0; i < each; ++i) {
+      trace::Span span;
+      span.name = "shared";
+      exporter->take(std::move(span));
+      if (i % 500 == 0) exporter->set_instance(std::to_string(thread));
+      if (i % 100 == 0) static_cast<void>(registry.snapshot());
+      if (thread == 0 && i == each / 2) exporter->close();
+      if (thread == 1 && i % 700 == 0) static_cast<void>(exporter->flush());
+    }
+  });
+  exporter->close();
+  const telemetry::ExportCounts counts = exporter->counts();
+  EXPECT_EQ(counts.taken, static_cast<std::uint64_t>(each) * crew_size);
+  EXPECT_EQ(counts.taken, counts.exported + counts.queued + counts.dropped_full +
+                              counts.dropped_refused + counts.dropped_closed);
+  EXPECT_EQ(counts.queued, 0U);
 }
 
 }  // namespace shared_telemetry_test

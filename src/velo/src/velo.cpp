@@ -3,6 +3,8 @@
 
 #include <velo/velo.hpp>
 
+#include "builder_parts.hpp"
+
 #include <velo/crypto/identity_store.hpp>
 #include <velo/events/attach.hpp>
 
@@ -56,31 +58,6 @@ class ReportingDiscovery final : public PeerDiscovery {
 };
 
 }  // namespace velo_detail
-
-struct VeloBuilder::Parts {
-  std::vector<TransportFactory> transports;
-  std::string identity_folder;
-  std::optional<std::string> passphrase;
-  std::shared_ptr<crypto::CredentialSource> credentials;
-  crypto::PrivateKey instance_key;
-  std::optional<AccessPolicy> access;
-  using Discovering =
-      std::move_only_function<Result<std::shared_ptr<PeerDiscovery>>(const NodeParts& node)>;
-  std::vector<Discovering> discoveries;
-  World* world = nullptr;
-  RuntimeOptions runtime;
-  std::optional<std::size_t> calls_max;
-  std::size_t memory_bytes = limits::memory_budget_bytes_default;
-  std::size_t peer_memory_bytes = 0;
-  RendezvousOptions large_data;
-  metrics::Registry* registry = nullptr;
-  std::optional<telemetry::ScrapeOptions> scraped;
-
-  NodeParts node(World& in) const { return {in, credentials, instance_key}; }
-  Result<std::shared_ptr<PeerDiscovery>> make_discovery(World& in);
-  Result<void> load_identity(World& in);
-  Result<void> add_transports(World& in, MessengerBuilder& to);
-};
 
 Result<void> VeloBuilder::Parts::load_identity(World& in) {
   if (!identity_folder.empty()) {
@@ -303,38 +280,6 @@ VeloBuilder&& VeloBuilder::memory_budget(std::size_t bytes, std::size_t peer_byt
   return std::move(memory_budget(bytes, peer_bytes));
 }
 
-VeloBuilder& VeloBuilder::metrics(::velo::metrics::Registry& registry) & {
-  parts_->registry = &registry;
-  return *this;
-}
-VeloBuilder&& VeloBuilder::metrics(::velo::metrics::Registry& registry) && {
-  return std::move(metrics(registry));
-}
-
-VeloBuilder& VeloBuilder::serve_metrics(telemetry::ScrapeOptions options) & {
-  parts_->scraped = std::move(options);
-  return *this;
-}
-VeloBuilder&& VeloBuilder::serve_metrics(telemetry::ScrapeOptions options) && {
-  return std::move(serve_metrics(std::move(options)));
-}
-
-Result<void> VeloBuilder::publish(Velo& node) {
-  ::velo::metrics::Registry* registry = parts_->registry;
-  if (registry == nullptr && !parts_->scraped) return {};
-  if (registry == nullptr) {
-    node.registry_ = std::make_unique<::velo::metrics::Registry>();
-    registry = node.registry_.get();
-  }
-  if (auto published = node.messenger().publish_metrics(*registry); !published) return published;
-  if (!parts_->scraped) return {};
-  auto opened =
-      telemetry::ScrapeEndpoint::open(node.world(), *registry, std::move(*parts_->scraped));
-  if (!opened) return opened.error();
-  node.scraped_ = std::move(*opened);
-  return {};
-}
-
 Result<std::unique_ptr<Velo>> VeloBuilder::build() {
   std::unique_ptr<RealWorld> owned;
   if (parts_->world == nullptr) {
@@ -361,8 +306,12 @@ Result<std::unique_ptr<Velo>> VeloBuilder::build() {
   if (parts_->calls_max) builder.calls_max(*parts_->calls_max);
   Rendezvous data = Rendezvous::unattached(parts_->large_data);
   builder.payloads(data.resolver());
+  auto exporter = parts_->open_exporter(world);
+  if (!exporter) return exporter.error();
+  if (*exporter != nullptr) builder.trace(*exporter, parts_->sampling);
   auto messenger = builder.build();
   if (!messenger) return messenger.error();
+  if (*exporter != nullptr) (*exporter)->set_instance((*messenger)->instance_id().to_string());
   auto events = attach_events(**messenger);
   if (!events) return events.error();
   if (auto attached = data.attach_to(**messenger); !attached) return attached.error();
@@ -376,6 +325,7 @@ Result<std::unique_ptr<Velo>> VeloBuilder::build() {
       Velo::Identity{std::move(parts_->identity_folder), std::move(parts_->credentials)});
   // The last to hold it here: if the node ends below, its World ends with it.
   node->discovery_ = std::move(found);
+  node->exporter_ = velo_detail::ClosedAtEnd(std::move(*exporter));
   node->events_ = std::move(*events);
   if (auto published = publish(*node); !published) return published.error();
   return node;

@@ -34,6 +34,7 @@
 #include <velo/streaming/call.hpp>
 #include <velo/streaming/streams.hpp>
 #include <velo/telemetry/scrape_endpoint.hpp>
+#include <velo/telemetry/trace_exporter.hpp>
 #include <velo/transport/backends/inproc.hpp>
 #include <velo/transport/backends/shm.hpp>
 #include <velo/transport/backends/tcp.hpp>
@@ -61,6 +62,30 @@ using runtime::RuntimeOptions;
 using transport::Transport;
 
 class VeloBuilder;
+
+namespace velo_detail {
+
+/// Its last spans leave before the node's World ends.
+class ClosedAtEnd {
+ public:
+  ClosedAtEnd() noexcept = default;
+  explicit ClosedAtEnd(std::shared_ptr<telemetry::TraceExporter> exporter) noexcept
+      : exporter_(std::move(exporter)) {}
+  ClosedAtEnd(ClosedAtEnd&&) noexcept = default;
+  ClosedAtEnd& operator=(ClosedAtEnd&& other) noexcept {
+    std::swap(exporter_, other.exporter_);
+    return *this;
+  }
+  ~ClosedAtEnd() {
+    if (exporter_ != nullptr) exporter_->close();
+  }
+  const std::shared_ptr<telemetry::TraceExporter>& exporter() const noexcept { return exporter_; }
+
+ private:
+  std::shared_ptr<telemetry::TraceExporter> exporter_;
+};
+
+}  // namespace velo_detail
 
 /// A node: a messenger with its transports, and the World they live in unless the builder was given
 /// one.
@@ -192,6 +217,10 @@ class Velo {
   Op<NodeBooks> books_of(const InstanceId& peer) { return messenger_->books_of(peer); }
   MemoryUse memory() const { return messenger_->memory(); }
 
+  /// Where its spans go; null without VeloBuilder::export_traces().
+  const std::shared_ptr<telemetry::TraceExporter>& trace_exporter() const noexcept {
+    return exporter_.exporter();
+  }
   /// Where its metrics are served; nullopt without VeloBuilder::serve_metrics().
   std::optional<Endpoint> metrics_endpoint() const {
     if (scraped_ == nullptr) return std::nullopt;
@@ -214,6 +243,7 @@ class Velo {
   std::unique_ptr<RealWorld> owned_world_;
   std::shared_ptr<PeerDiscovery> discovery_;
   std::unique_ptr<metrics::Registry> registry_;  ///< null: the user's, or none
+  velo_detail::ClosedAtEnd exporter_;            ///< outlives the messenger, whose spans it takes
   std::optional<EventManager> events_;
   std::unique_ptr<Messenger> messenger_;
   Rendezvous data_;
@@ -318,6 +348,20 @@ class [[nodiscard]] VeloBuilder {
   /// Serves them over HTTP to Prometheus; from a registry of the node's own without metrics().
   VeloBuilder& serve_metrics(telemetry::ScrapeOptions options = telemetry::ScrapeOptions()) &;
   VeloBuilder&& serve_metrics(telemetry::ScrapeOptions options = telemetry::ScrapeOptions()) &&;
+
+  /// Spans of its sends and handlers to a collector of OTLP over HTTP, as
+  /// `export_traces(telemetry::ExportOptions("http://127.0.0.1:4318"))`: all that belong to sampled
+  /// traces of others, and that share of the traces that begin here. What the node's end leaves
+  /// waiting has limits::export_flush_patience. Its counts are among the node's metrics.
+  VeloBuilder& export_traces(telemetry::ExportOptions options,
+                             trace::Sampling sampling = trace::Sampling()) &;
+  VeloBuilder&& export_traces(telemetry::ExportOptions options,
+                              trace::Sampling sampling = trace::Sampling()) &&;
+  /// The same as OTEL_EXPORTER_OTLP_TRACES_ENDPOINT or OTEL_EXPORTER_OTLP_ENDPOINT say
+  /// (telemetry::TraceExporter::from_environment()); without them, and with what
+  /// cannot be used (which is logged), nothing is exported.
+  VeloBuilder& export_traces_from_environment(trace::Sampling sampling = trace::Sampling()) &;
+  VeloBuilder&& export_traces_from_environment(trace::Sampling sampling = trace::Sampling()) &&;
 
   /// Starts everything and waits until the node is announced (not on executors and in simulation,
   /// where nothing may wait); the first part that fails, fails the build. Once.

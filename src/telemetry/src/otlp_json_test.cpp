@@ -1,0 +1,137 @@
+// SPDX-License-Identifier: Apache-2.0
+// The JSON of spans, the URLs of collectors and the answers that they give.
+
+#include "otlp_json.hpp"
+
+#include "collector_url.hpp"
+#include "http_response.hpp"
+
+#include <velo/codec/json_value.hpp>
+#include <velo/telemetry/limits.hpp>
+
+#include <gtest/gtest.h>
+
+#include <string>
+#include <vector>
+
+namespace velo::telemetry::otlp_json_test {
+
+TEST(OtlpJson, IsWhatTheProtocolSays) {
+  trace::Span root;
+  root.name = "velo.messenger.client_send";
+  root.kind = trace::SpanKind::client;
+  root.context =
+      *trace::parse_context("00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01", "a=1");
+  root.start.unix_nanoseconds = 1'700'000'000'000'000'001;
+  root.duration = Duration(41);
+  root.attributes.emplace_back("rpc.method", "say \"hello\"");
+  trace::Span child = root;
+  child.parent = root.context.span;
+  child.context.span.bytes[0] = 1;
+  child.context.state.clear();
+  child.attributes.clear();
+  child.error = "messenger.failed: \xff";
+  const trace::Span spans[] = {root, child};
+  EXPECT_EQ(
+      to_otlp_json({"shop", "0001"}, spans),
+      R"({"resourceSpans":[{"resource":{"attributes":[)"
+      R"({"key":"service.name","value":{"stringValue":"shop"}},)"
+      R"({"key":"service.instance.id","value":{"stringValue":"0001"}}]},)"
+      R"("scopeSpans":[{"scope":{"name":"velo"},"spans":[)"
+      R"({"traceId":"0af7651916cd43dd8448eb211c80319c","spanId":"b7ad6b7169203331",)"
+      R"("traceState":"a=1","name":"velo.messenger.client_send","kind":3,)"
+      R"("startTimeUnixNano":"1700000000000000001","endTimeUnixNano":"1700000000000000042",)"
+      R"("attributes":[{"key":"rpc.method","value":{"stringValue":"say \"hello\""}}]},)"
+      R"({"traceId":"0af7651916cd43dd8448eb211c80319c","spanId":"01ad6b7169203331",)"
+      R"("parentSpanId":"b7ad6b7169203331","name":"velo.messenger.client_send","kind":3,)"
+      R"("startTimeUnixNano":"1700000000000000001","endTimeUnixNano":"1700000000000000042",)"
+      "\"attributes\":[],\"status\":{\"code\":2,\"message\":\"messenger.failed: \xef\xbf\xbd\"}}"
+      "]}]}]}");
+  EXPECT_TRUE(JsonValue::parse(to_otlp_json({"", ""}, {})));
+}
+
+TEST(CollectorUrl, IsAnAddressWithAPath) {
+  const auto whole = parse_collector_url("http://127.0.0.1:4318/prefix?a=b#c");
+  ASSERT_TRUE(whole) << whole.error().to_string();
+  EXPECT_EQ(whole->endpoint, Endpoint::tcp("127.0.0.1", 4318));
+  EXPECT_EQ(whole->host, "127.0.0.1:4318");
+  EXPECT_EQ(whole->path, "/prefix?a=b");
+  EXPECT_EQ(parse_collector_url("http://localhost:4318")->endpoint.host, "127.0.0.1");
+  EXPECT_EQ(parse_collector_url("http://localhost")->endpoint.port, 80);
+  EXPECT_EQ(parse_collector_url("http://[::1]:4318")->endpoint, Endpoint::tcp("::1", 4318));
+  EXPECT_EQ(parse_collector_url("http://[::1]")->endpoint.port, 80);
+  EXPECT_EQ(parse_collector_url("http://10.0.0.1?x")->path, "/?x");
+}
+
+TEST(CollectorUrl, AnythingElseIsRefused) {
+  EXPECT_TRUE(parse_collector_url("https://127.0.0.1:4318").error().is(Errc::unsupported));
+  for (const char* url :
+       {"", "127.0.0.1:4318", "http://", "http://collector:4318", "http://127.0.0.1:0",
+        "http://127.0.0.1:99999", "http://127.0.0.1:x", "http://user@127.0.0.1:4318",
+        "http://127.0.0.1:4318/a b", "http://127.0.0.1:4318/\r\nX: y", "grpc://127.0.0.1:4317"}) {
+    const auto parsed = parse_collector_url(url);
+    ASSERT_FALSE(parsed) << url;
+    EXPECT_TRUE(parsed.error().is(Errc::invalid_argument)) << url;
+  }
+}
+
+/// Fed as a whole and byte by byte.
+static std::vector<HttpResponse> fed(std::string_view text) {
+  std::vector<HttpResponse> all(2);
+  EXPECT_TRUE(all[0].feed(text));
+  for (const char c : text) EXPECT_TRUE(all[1].feed({&c, 1}));
+  return all;
+}
+
+TEST(HttpResponse, IsReadInAnyPieces) {
+  for (const auto& response :
+       fed("HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: 2\r\n\r\n{}")) {
+    ASSERT_TRUE(response.complete());
+    EXPECT_EQ(response.status(), 200u);
+    EXPECT_TRUE(response.keep_alive());
+    EXPECT_FALSE(response.retry_after());
+  }
+  for (const auto& response : fed("HTTP/1.1 503 Busy\r\nRetry-After: 7\r\nConnection: "
+                                  "close\r\nContent-Length: 0\r\n\r\n")) {
+    ASSERT_TRUE(response.complete());
+    EXPECT_EQ(response.retry_after(), Duration(std::chrono::seconds(7)));
+    EXPECT_FALSE(response.keep_alive());
+  }
+  for (const auto& response : fed("HTTP/1.1 429 Slow\r\nRetry-After: Fri, 31 Dec 1999 23:59:59 GMT"
+                                  "\r\nTransfer-Encoding: chunked\r\n\r\n3\r\nabc\r\n0\r\n\r\n")) {
+    ASSERT_TRUE(response.complete());
+    EXPECT_EQ(response.status(), 429u);
+    EXPECT_FALSE(response.retry_after());
+  }
+}
+
+TEST(HttpResponse, MayEndWithItsConnection) {
+  HttpResponse open;
+  ASSERT_TRUE(open.feed("HTTP/1.0 200 OK\r\n\r\nrest"));
+  EXPECT_FALSE(open.complete());
+  EXPECT_TRUE(open.feed_end());
+  EXPECT_TRUE(open.complete());
+  HttpResponse half;
+  ASSERT_TRUE(half.feed("HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\nab"));
+  EXPECT_FALSE(half.feed_end());
+  HttpResponse nothing;
+  EXPECT_FALSE(nothing.feed_end());
+}
+
+TEST(HttpResponse, WhatIsNoneOrTooLongIsRefused) {
+  HttpResponse other;
+  EXPECT_FALSE(other.feed("SSH-2.0-OpenSSH\r\n\r\n"));
+  EXPECT_FALSE(other.complete());
+  EXPECT_FALSE(other.feed("HTTP/1.1 200 OK\r\n\r\n")) << "for good";
+  HttpResponse endless;
+  ASSERT_TRUE(endless.feed("HTTP/1.1 200 OK\r\n\r\n"));
+  bool more = true;
+  std::size_t fed_bytes = 0;
+  for (; more && fed_bytes < 2 * limits::response_bytes_max; fed_bytes += 1000) {
+    more = endless.feed(std::string(1000, 'x'));
+  }
+  EXPECT_FALSE(more);
+  EXPECT_LE(fed_bytes, limits::response_bytes_max + 1000);
+}
+
+}  // namespace velo::telemetry::otlp_json_test
