@@ -11,7 +11,7 @@ TOOLS = pathlib.Path(__file__).resolve().parent
 sys.path.insert(0, str(TOOLS))
 sys.dont_write_bytecode = True
 
-from velo_tidy import limits, openings, shape, tree  # noqa: E402
+from velo_tidy import limits, openings, saturation, shape, tree  # noqa: E402
 from velo_tidy.main import Rules, check_source, check_tree, lower_ratchet  # noqa: E402
 from velo_tidy.source import Finding, Source  # noqa: E402
 
@@ -292,6 +292,36 @@ class Tree(unittest.TestCase):
         lower_ratchet(self.root, rules)
         lowered = shape.Ratchet.load(self.root / "tools" / "ratchet.toml")
         self.assertEqual(lowered.files, {"src/base/src/x.cpp": 502})
+
+
+class Saturation(unittest.TestCase):
+    HEADER = "src/room/include/velo/room/limits.hpp"
+    SOURCE = "src/room/src/metrics.cpp"
+
+    def check(self, page, limit="things_queued_max"):
+        with tempfile.TemporaryDirectory() as folder:
+            root = pathlib.Path(folder)
+            for path in (self.HEADER, self.SOURCE, saturation.PAGE):
+                (root / path).parent.mkdir(parents=True, exist_ok=True)
+            (root / self.HEADER).write_text(
+                f"namespace velo::room::limits {{\n/// Things. Policy: no.\nconstexpr std::size_t {limit} = 4;\n}}\n")
+            (root / self.SOURCE).write_text('add("velo_things_queued", "Things.");\n')
+            (root / saturation.PAGE).write_text(page)
+            return [finding.message for finding in saturation.check(root, [self.HEADER, self.SOURCE])]
+
+    def test_a_row_for_each_queue_and_metrics_that_exist_are_fine(self):
+        self.assertEqual(self.check("| `room::things_queued_max` | `velo_things_queued` |\n"), [])
+        self.assertEqual(self.check("", "name_bytes_max"), [])
+
+    def test_a_queue_without_a_row_is_found(self):
+        self.assertTrue(any("room::things_queued_max" in each and "fills up" in each for each in self.check("")))
+
+    def test_a_limit_or_metric_that_does_not_exist_is_found(self):
+        page = "| `room::things_queued_max` | `velo_things_lost` | `room::others_max` |\n"
+        found = self.check(page)
+        self.assertEqual(len(found), 2, found)
+        self.assertTrue(any("velo_things_lost" in each for each in found))
+        self.assertTrue(any("room::others_max" in each for each in found))
 
 
 class NamedLimits(unittest.TestCase):

@@ -83,6 +83,25 @@ int run_why(const Globals& globals, const WhyOptions& options);
 /// Adds `velo why`. Defined in explain_command.cpp.
 void add_why_command(CLI::App& app, Globals& globals);
 
+struct TopOptions {
+  Rendezvous where;
+  std::vector<std::string> instances;  ///< prefixes; empty: all
+  Duration interval = std::chrono::seconds(1);
+  std::optional<std::size_t> samples;  ///< nothing: until a signal, in JSON one
+};
+int run_top(const Globals& globals, const TopOptions& options);
+
+struct DrainOptions {
+  Rendezvous where;
+  std::string peer;  ///< a prefix of an instance id; empty: the only one
+  Duration patience = std::chrono::seconds(10);
+  bool own_calls = false;
+};
+int run_drain(const Globals& globals, const DrainOptions& options);
+
+/// Adds `velo top` and `velo drain`. Defined in watch_command.cpp.
+void add_watch_commands(CLI::App& app, Globals& globals);
+
 struct CallOptions {
   Rendezvous where;
   std::string peer;

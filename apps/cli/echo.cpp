@@ -12,6 +12,7 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <chrono>
 #include <cstdlib>
 #include <filesystem>
@@ -88,6 +89,20 @@ static std::optional<Result<void>> drain(Velo& node, Signals& signals) {
   }
 }
 
+/// Until a signal, or for that long; true: somebody else has drained the node (`velo drain`).
+static bool wait_for_the_end(Velo& node, Signals& signals, std::optional<Duration> duration) {
+  auto closed = std::make_shared<Mailbox<Result<void>>>();
+  node.messenger().closed().then([closed](Result<void> over) { closed->put(std::move(over)); });
+  Clock& clock = node.world().clock();
+  const TimePoint until = duration ? clock.now() + *duration : TimePoint::never();
+  for (;;) {
+    if (!closed->take().empty()) return true;
+    const TimePoint now = clock.now();
+    if (signals.asked_to_end() || now >= until) return false;
+    closed->wait(signals, std::min<Duration>(until - now, std::chrono::minutes(1)));
+  }
+}
+
 /// What is cut off is not waited for: the destructors would flush first.
 [[noreturn]] static void end_now(const Velo& node, const std::string& sockets, int number) {
   const DrainState left = node.drain_state();
@@ -133,11 +148,11 @@ static int serve(const Globals& globals, const EchoOptions& options, Signals& si
     if (!metrics.empty()) print_line("metrics at " + metrics);
   }
   flush_output();
-  signals.wait(options.duration);
-
-  const auto drained = drain(node, signals);
-  if (!drained) end_now(node, sockets, signals.asked_to_end().value_or(SIGTERM));
-  if (!*drained) return fail("the drain did not end well", drained->error());
+  if (!wait_for_the_end(node, signals, options.duration)) {
+    const auto drained = drain(node, signals);
+    if (!drained) end_now(node, sockets, signals.asked_to_end().value_or(SIGTERM));
+    if (!*drained) return fail("the drain did not end well", drained->error());
+  }
   const ReceivedBooks books = node.books().received;
   if (globals.output == OutputFormat::json) {
     print_line(to_json(EchoEnded{books.requests, books.succeeded, books.failed, books.rejected}));

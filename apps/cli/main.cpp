@@ -202,6 +202,7 @@ static void fill(CLI::App& app, Globals& globals) {
   add_handlers(app, globals);
   add_call(app, globals);
   add_echo(app, globals);
+  add_watch_commands(app, globals);
   add_explain_command(app, globals);
   add_why_command(app, globals);
   add_identity_command(app, globals);

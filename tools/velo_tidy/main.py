@@ -5,7 +5,7 @@ import argparse
 import pathlib
 import sys
 
-from velo_tidy import limits, openings, shape, tree
+from velo_tidy import limits, openings, saturation, shape, tree
 from velo_tidy.bans import Bans
 from velo_tidy.layers import Layers
 from velo_tidy.source import CPP_SUFFIXES, Finding, Source
@@ -48,6 +48,7 @@ def check_tree(root, rules, only=None):
             findings.extend(check_source(Source.read(root, path), rules))
     findings.extend(stale_ratchet(set(paths), rules.ratchet))
     findings.extend(limits.check(root, paths))
+    findings.extend(saturation.check(root, paths))
     return sorted(findings)
 
 

@@ -4,6 +4,7 @@
 #include "impl.hpp"
 #include "path_engine.hpp"
 #include "waiting_send.hpp"
+#include "watching.hpp"
 
 #include <algorithm>
 
@@ -63,8 +64,9 @@ void Impl::register_books_handler() {
 Result<void> Impl::publish_metrics(metrics::Registry& registry) {
   const std::lock_guard lock(metrics_mutex_);
   if (metrics_ != nullptr) return make_error(velo::Errc::already_exists, "published before");
-  auto fresh = std::make_unique<NodeMetrics>(registry, self_.instance_id, transports_,
-                                             [this] { return books(); });
+  auto fresh = std::make_unique<NodeMetrics>(
+      registry, self_.instance_id, transports_, [this] { return books(); },
+      [this] { return Watching::look(*this); });
   auto added = fresh->add_own();
   for (const auto& subsystem : subsystems_.all()) {
     if (added) added = fresh->add(*subsystem);

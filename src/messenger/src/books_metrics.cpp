@@ -42,54 +42,35 @@ static std::uint64_t other_rejections(const Books& books) {
 }  // namespace books_metrics_detail
 
 BooksMetrics::BooksMetrics(const InstanceId& node, std::function<Books()> read)
-    : node_(node.to_string()), read_(std::move(read)) {
+    : state_(node, std::move(read)) {
   add_sends();
   add_rejections();
   add_requests();
   add_paths();
 }
 
-Result<void> BooksMetrics::add_to(metrics::Registry& registry) {
-  observations_.reserve(series_.size());
-  for (std::size_t i = 0; i < series_.size(); ++i) {
-    const Series& series = series_[i];
-    auto observed = registry.observe(series.kind, series.name, series.help, series.labels,
-                                     [this, i] { return value(i); });
-    if (!observed) {
-      observations_.clear();
-      return observed.error();
-    }
-    observations_.push_back(std::move(*observed));
-  }
-  return {};
-}
-
-void BooksMetrics::add(metrics::Kind kind, const char* name, const char* help,
-                       metrics::Labels labels, Number number) {
-  labels.emplace_back("node", node_);
-  series_.push_back({kind, name, help, std::move(labels), std::move(number)});
-}
-
 void BooksMetrics::add_sends() {
   for (const auto& [pattern, pick] : books_metrics_detail::patterns) {
-    add(metrics::Kind::counter, "velo_sends_total", "Sends that began.", {{"pattern", pattern}},
-        [pick](const Books& books) { return (books.*pick).sent; });
-    add(metrics::Kind::gauge, "velo_sends_in_flight", "Sends that have not ended.",
-        {{"pattern", pattern}}, [pick](const Books& books) { return (books.*pick).in_flight; });
+    state_.add(metrics::Kind::counter, "velo_sends_total", "Sends that began.",
+               {{"pattern", pattern}}, [pick](const Books& books) { return (books.*pick).sent; });
+    state_.add(metrics::Kind::gauge, "velo_sends_in_flight", "Sends that have not ended.",
+               {{"pattern", pattern}},
+               [pick](const Books& books) { return (books.*pick).in_flight; });
     for (std::size_t i = 0; i < fate_count; ++i) {
       const auto fate = static_cast<Fate>(i);
-      add(metrics::Kind::counter, "velo_send_ends_total", "Sends that ended, by how.",
-          {{"pattern", pattern}, {"fate", std::string(fate_name(fate))}},
-          [pick, fate](const Books& books) { return (books.*pick)[fate]; });
+      state_.add(metrics::Kind::counter, "velo_send_ends_total", "Sends that ended, by how.",
+                 {{"pattern", pattern}, {"fate", std::string(fate_name(fate))}},
+                 [pick, fate](const Books& books) { return (books.*pick)[fate]; });
     }
   }
-  add(metrics::Kind::counter, "velo_sends_accepted_total", "Sends that a connection took.", {},
-      [](const Books& books) { return books.stages.accepted; });
-  add(metrics::Kind::counter, "velo_sends_waited_total", "Sends that had to wait first, for what.",
-      {{"what", "slot"}}, [](const Books& books) { return books.stages.waited_for_slot; });
-  add(metrics::Kind::counter, "velo_sends_waited_total", "Sends that had to wait first, for what.",
-      {{"what", "connection"}},
-      [](const Books& books) { return books.stages.waited_for_connection; });
+  state_.add(metrics::Kind::counter, "velo_sends_accepted_total", "Sends that a connection took.",
+             {}, [](const Books& books) { return books.stages.accepted; });
+  state_.add(metrics::Kind::counter, "velo_sends_waited_total",
+             "Sends that had to wait first, for what.", {{"what", "slot"}},
+             [](const Books& books) { return books.stages.waited_for_slot; });
+  state_.add(metrics::Kind::counter, "velo_sends_waited_total",
+             "Sends that had to wait first, for what.", {{"what", "connection"}},
+             [](const Books& books) { return books.stages.waited_for_connection; });
 }
 
 void BooksMetrics::add_rejections() {
@@ -97,31 +78,32 @@ void BooksMetrics::add_rejections() {
   constexpr const char* help = "Sends that ended as rejected, by error code.";
   for (const Errc reason : books_metrics_detail::reasons) {
     std::string code = books_metrics_detail::name_of(reason);
-    add(metrics::Kind::counter, name, help, {{"reason", code}}, [code](const Books& books) {
+    state_.add(metrics::Kind::counter, name, help, {{"reason", code}}, [code](const Books& books) {
       const auto found = books.rejected_by.find(code);
       return found == books.rejected_by.end() ? 0 : found->second;
     });
   }
-  add(metrics::Kind::counter, name, help, {{"reason", "other"}},
-      &books_metrics_detail::other_rejections);
+  state_.add(metrics::Kind::counter, name, help, {{"reason", "other"}},
+             &books_metrics_detail::other_rejections);
 }
 
 void BooksMetrics::add_requests() {
-  add(metrics::Kind::counter, "velo_requests_total", "Requests received.", {},
-      [](const Books& books) { return books.received.requests; });
-  add(metrics::Kind::gauge, "velo_requests_running", "Requests that are not over.", {},
-      [](const Books& books) { return books.received.running; });
+  state_.add(metrics::Kind::counter, "velo_requests_total", "Requests received.", {},
+             [](const Books& books) { return books.received.requests; });
+  state_.add(metrics::Kind::gauge, "velo_requests_running", "Requests that are not over.", {},
+             [](const Books& books) { return books.received.running; });
   const std::pair<const char*, std::uint64_t ReceivedBooks::*> ends[] = {
       {"succeeded", &ReceivedBooks::succeeded},
       {"failed", &ReceivedBooks::failed},
       {"rejected", &ReceivedBooks::rejected},
       {"abandoned", &ReceivedBooks::abandoned}};
   for (const auto& [end, pick] : ends) {
-    add(metrics::Kind::counter, "velo_request_ends_total", "Requests that are over, by how.",
-        {{"end", end}}, [pick](const Books& books) { return books.received.*pick; });
+    state_.add(metrics::Kind::counter, "velo_request_ends_total", "Requests that are over, by how.",
+               {{"end", end}}, [pick](const Books& books) { return books.received.*pick; });
   }
-  add(metrics::Kind::counter, "velo_malformed_frames_total", "Frames received that are no message.",
-      {}, [](const Books& books) { return books.received.malformed; });
+  state_.add(metrics::Kind::counter, "velo_malformed_frames_total",
+             "Frames received that are no message.", {},
+             [](const Books& books) { return books.received.malformed; });
 }
 
 void BooksMetrics::add_paths() {
@@ -145,21 +127,9 @@ void BooksMetrics::add_paths() {
        &PathBooks::lost},
   };
   for (const Counter& each : counters) {
-    add(metrics::Kind::counter, each.name, each.help, {},
-        [pick = each.pick](const Books& books) { return books.paths.*pick; });
+    state_.add(metrics::Kind::counter, each.name, each.help, {},
+               [pick = each.pick](const Books& books) { return books.paths.*pick; });
   }
-}
-
-/// A scrape reads each series once; the first it reads again begins the next one. So the books are
-/// added up once a scrape, and its numbers belong together.
-std::int64_t BooksMetrics::value(std::size_t series) {
-  const std::lock_guard lock(mutex_);
-  if (series_[series].was_read) {
-    books_ = read_();
-    for (Series& each : series_) each.was_read = false;
-  }
-  series_[series].was_read = true;
-  return static_cast<std::int64_t>(series_[series].number(books_));
 }
 
 }  // namespace velo::messenger

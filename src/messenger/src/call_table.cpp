@@ -50,6 +50,10 @@ void CallSlot::finish(Fate fate, std::optional<Error> error, bool here) noexcept
   reply.left = travels_on.serial() != 0;
   if (error && (!reply.left || fate == Fate::rejected)) error->mark_without_effect();
   if (!system) {
+    if (is_timed(generation_)) [[unlikely]] {
+      const Duration began(began_ns.load(std::memory_order_relaxed));
+      table_of_.ledger().call_times.record(table_of_.world_.clock().now() - TimePoint(began));
+    }
     const Account account = travels_on.account();
     if (fate == Fate::rejected && error) {
       table_of_.ledger().rejected(account, pattern, error->code());
@@ -276,6 +280,7 @@ CallSlot* CallTable::allocate(const Start& start) {
   slot->system = start.system;
   if (start.span != nullptr) [[unlikely]]
     slot->span = *start.span;
+  slot->began_ns.store(start.began.nanoseconds(), std::memory_order_relaxed);
   slot->deadline_ns.store(start.deadline.nanoseconds(), std::memory_order_relaxed);
   slot->travels_on.reset(slot->generation_);
   slot->window_charge.reset(slot->generation_);

@@ -170,6 +170,7 @@ class alignas(64) CallSlot final : public ReplyState {
 
   // Written before the slot goes live, or by the sender; read by sweeps after live_generation().
   std::atomic<std::int64_t> deadline_ns{0};
+  std::atomic<std::int64_t> began_ns{0};  ///< of a send that is no system one
   LinkMark travels_on;
   LinkMark window_charge;  ///< in bytes, in place of the serial
   /// End position in the connection's stream; 0: not known to be unsent.
@@ -232,10 +233,12 @@ class CallTable {
     Pattern pattern;
     bool system;
     TimePoint deadline;
+    TimePoint began;
     const std::shared_ptr<OpenSpan>* span;  ///< of a call that is traced
-    Start(Pattern p, bool s, TimePoint d,
-          const std::shared_ptr<OpenSpan>* traced = nullptr) noexcept
-        : pattern(p), system(s), deadline(d), span(traced) {}
+    Start(Pattern p, bool s, TimePoint d) noexcept : Start(p, s, d, TimePoint(), nullptr) {}
+    Start(Pattern p, bool s, TimePoint d, TimePoint b,
+          const std::shared_ptr<OpenSpan>* traced) noexcept
+        : pattern(p), system(s), deadline(d), began(b), span(traced) {}
   };
   /// A live slot, or null when all are taken. Then watch_stop() may follow, before the Op is handed
   /// out. velo's own calls have a few slots more than calls_max, so that a full table can still

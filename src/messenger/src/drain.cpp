@@ -14,6 +14,17 @@ namespace drain_detail {
 /// somebody drains.
 constexpr Duration poll = std::chrono::milliseconds(5);
 
+static DrainReport report_of(const DrainState& left, const Result<void>& result) {
+  DrainReport report;
+  report.in_time = result.has_value();
+  report.running = left.running;
+  report.replies_waiting = left.replies_waiting;
+  report.own_calls = left.own_calls;
+  report.subsystems = left.subsystems;
+  if (!result) report.why = result.error().context();
+  return report;
+}
+
 /// Runs `then` on the shard after it has asked the system once more what arrived, and has handled
 /// that: the end of this turn, and then a task of the next.
 static void after_one_turn(Shard& shard, std::move_only_function<void()> then) {
@@ -58,6 +69,13 @@ Op<void> Impl::shutdown(ShutdownPolicy policy) {
     check_drained();
   });
   return op;
+}
+
+bool Impl::tell_of_drain(std::move_only_function<void(const DrainReport&)> tell) {
+  const std::lock_guard lock(drain_.mutex);
+  if (drain_.promise != nullptr || drain_.over || drain_.tell || draining()) return false;
+  drain_.tell = std::move(tell);
+  return true;
 }
 
 /// `then` runs on shard 0 after each of the first `shards` shards, the last one first, has handled
@@ -131,12 +149,15 @@ void Impl::finish_shutdown(bool in_time) {
             std::to_string(drain_.own_calls ? left.own_calls : 0) + " own calls and " +
             std::to_string(left.subsystems) + " of streams, transfers and the like had not ended");
   }
+  std::move_only_function<void(const DrainReport&)> tell;
   {
     const std::lock_guard lock(drain_.mutex);
     if (drain_.over) return;
     drain_.over = true;
     drain_.result = result;
+    tell = std::move(drain_.tell);
   }
+  if (tell) tell(drain_detail::report_of(drain_state(), result));
   if (!result) {
     VELO_LOG_WARN(messenger, "the drain ran out of patience", {"left", result.error().context()});
   }

@@ -7,11 +7,14 @@
 #include <velo/base/op.hpp>
 #include <velo/base/time.hpp>
 #include <velo/base/world.hpp>
+#include <velo/messenger/watch.hpp>
 
 #include <atomic>
 #include <cstdint>
+#include <functional>
 #include <memory>
 #include <mutex>
+#include <vector>
 
 namespace velo::messenger {
 
@@ -23,6 +26,9 @@ struct DrainProgress {
   bool over = false;                       ///< under the mutex
   /// Set once, before the connections close.
   Result<void> result = velo::make_error(velo::Errc::shutting_down, "cut short");
+  /// Whom another instance asked, told before the connections close; under the mutex.
+  std::move_only_function<void(const DrainReport&)> tell;
+  std::vector<std::shared_ptr<Promise<void>>> closed;  ///< under the mutex
   bool own_calls = false;           ///< whether they are waited for; set before the first round
   TimePoint until;                  // shard 0 only
   bool begun = false;               // shard 0 only

@@ -144,6 +144,11 @@ TimePoint HandlerQueue::reap(TimePoint now) {
   return next;
 }
 
+std::size_t HandlerQueue::queued() const {
+  const std::lock_guard lock(mutex_);
+  return lanes_.queued();
+}
+
 std::size_t HandlerQueue::lanes() const {
   const std::lock_guard lock(mutex_);
   return lanes_.lanes();

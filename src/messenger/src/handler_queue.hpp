@@ -35,6 +35,8 @@ class HandlerQueue {
   /// Forgets idle lanes; when the next one is due.
   TimePoint reap(TimePoint now);
   std::size_t lanes() const;
+  /// What waits for its turn.
+  std::size_t queued() const;
 
   /// One that has its turn.
   static void run(InboundCall* call);

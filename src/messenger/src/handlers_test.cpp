@@ -321,9 +321,9 @@ TEST(Handlers, TheListOfLocalHandlersIsSortedAndHasVelosOwn) {
   Cluster cluster(1);
   ASSERT_TRUE(cluster[0].register_handler(echo("zebra")));
   ASSERT_TRUE(cluster[0].register_handler(echo("ant")));
-  EXPECT_EQ(
-      cluster[0].list_local_handlers(),
-      (std::vector<std::string>{"_books", "_cancel", "_hello", "_list_handlers", "ant", "zebra"}));
+  EXPECT_EQ(cluster[0].list_local_handlers(),
+            (std::vector<std::string>{"_books", "_cancel", "_drain", "_hello", "_list_handlers",
+                                      "_watch", "ant", "zebra"}));
 }
 
 static Task<Result<Bytes>> descend_task(Context context) {

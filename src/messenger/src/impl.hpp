@@ -77,7 +77,6 @@ class Impl final : public CallTableEvents,
 
   // --- router.cpp
   OpState& start(CallSpec& spec);
-  /// Takes a waiting send's place in the queue, or fails it; see WaitingSend.
   void on_capacity() noexcept override;
   bool written_on(std::uint64_t link_serial, std::uint64_t end) const noexcept override;
   void on_cancelled(MessageId id, std::uint64_t link_serial, Pattern pattern, std::uint64_t charge,
@@ -187,6 +186,8 @@ class Impl final : public CallTableEvents,
   // --- drain.cpp
   Op<void> shutdown(ShutdownPolicy policy);
   DrainState drain_state() const;
+  /// False: it drains, or somebody else is told.
+  bool tell_of_drain(std::move_only_function<void(const DrainReport&)> tell);
   /// On shard 0: whether the wait is over.
   void check_drained();
 
@@ -211,7 +212,7 @@ class Impl final : public CallTableEvents,
   friend struct PathHealthChecks;
   friend struct PeerPaths;
   friend class WaitingSend;
-  using ShardState = ReadyLinks;
+  friend struct Watching;
 
   // router.cpp
   std::optional<Error> check_spec(const CallSpec& spec) const;
@@ -372,7 +373,7 @@ class Impl final : public CallTableEvents,
   mutable std::mutex links_mutex_;
   std::unordered_map<std::uint64_t, std::shared_ptr<Link>> links_;
   std::uint64_t next_link_serial_ = 1;
-  std::vector<ShardState> shards_;
+  std::vector<ReadyLinks> shards_;
 
   Strangers strangers_;
   Subsystems subsystems_{*this};

@@ -17,7 +17,10 @@ InboundCall::InboundCall(Impl& impl, Link& link, const Handler& handler, Request
       handler_(handler),
       request_(std::move(request)),
       agreement_(link.agreement),
-      frame_(&frame) {}
+      frame_(&frame) {
+  if (is_timed(request_.id.generation())) [[unlikely]]
+    arrived_ = impl.world().clock().now();
+}
 
 InboundCall::InboundCall(std::shared_ptr<Impl> impl, std::shared_ptr<Link> link,
                          const Handler& handler, Request request, const transport::InFrame& frame)
@@ -29,7 +32,8 @@ InboundCall::InboundCall(std::shared_ptr<Impl> impl, std::shared_ptr<Link> link,
       request_(std::move(request)),
       agreement_(link_.agreement),
       owned_payload_(frame.retain_payload()),
-      held_bytes_(sizeof(InboundCall) + (frame.payload_is_shared() ? 0 : owned_payload_.size())) {
+      held_bytes_(sizeof(InboundCall) + (frame.payload_is_shared() ? 0 : owned_payload_.size())),
+      arrived_(link_.connection().shard().now()) {
   request_.payload = owned_payload_.span();
   for (const auto& [name, value] : request_.headers) held_bytes_ += name.size() + value.size();
 }
@@ -118,6 +122,9 @@ void InboundCall::settle(HandlerResult result) noexcept {
   if (!win()) return;
   if (link_owner_) link_.leave(*this);
   send_reply(result, false);
+  if (is_timed(request_.id.generation()) && !request_.system) [[unlikely]] {
+    impl_.calls().ledger().request_times.record(impl_.world().clock().now() - arrived_);
+  }
   trace_over(result ? nullptr : &result.error());
   ended(result ? ReceivedEnd::succeeded : ReceivedEnd::failed);
 }

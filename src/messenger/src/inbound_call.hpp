@@ -87,6 +87,9 @@ class InboundCall : public LaneItem {
     return payload_.exchange(Payload::here, std::memory_order_acq_rel) == Payload::waited_for;
   }
 
+  /// Of one on the heap, and of others that are timed; TimePoint() otherwise.
+  TimePoint arrived() const noexcept { return arrived_; }
+
   bool settled() const noexcept { return settled_.load(std::memory_order_acquire); }
   /// The handler begins; while the stretch lives, what it does belongs to the request's trace.
   void begin_handler(std::optional<trace::Stretch>& stretch) const {
@@ -128,6 +131,7 @@ class InboundCall : public LaneItem {
   std::size_t held_bytes_ = 0;
   bool entered_ = false;
   Headers response_headers_;
+  TimePoint arrived_;
   mutable std::mutex stop_mutex_;
   mutable std::optional<std::stop_source> stop_;
   bool stop_requested_ = false;

@@ -4,6 +4,8 @@
 // Threading: any thread; a sum read while others count may be a moment old.
 #pragma once
 
+#include "latency_samples.hpp"
+
 #include <velo/base/stripe.hpp>
 #include <velo/messenger/call.hpp>
 #include <velo/messenger/error.hpp>
@@ -93,6 +95,10 @@ class Ledger {
     const CounterStripe stripe = counter_stripe();
     stripe_add(row(account, stripe).closed, stripe.shared, 1);
   }
+  // What is_timed().
+  LatencySamples call_times;
+  LatencySamples request_times;
+
   // Rare, so not striped.
   void malformed() noexcept { malformed_.fetch_add(1, std::memory_order_relaxed); }
   void waited_for_slot() noexcept { waited_slot_.fetch_add(1, std::memory_order_relaxed); }

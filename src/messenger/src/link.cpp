@@ -219,6 +219,17 @@ TimePoint Link::expire_inbound(TimePoint now) {
   return next;
 }
 
+Link::Inbound Link::inbound(TimePoint now) const {
+  Inbound found;
+  const std::lock_guard lock(mutex_);
+  for (const auto& [id, call] : running_) {
+    if (call->request().system) continue;
+    ++found.count;
+    found.oldest = std::max(found.oldest, now - call->arrived());
+  }
+  return found;
+}
+
 void Link::stop_all_inbound() noexcept {
   std::vector<InboundCall*> calls;
   {

@@ -158,6 +158,12 @@ class Link final : public transport::ConnectionEvents, public std::enable_shared
   /// Stops requests whose deadline is at or before `now`; returns the earliest later one.
   TimePoint expire_inbound(TimePoint now);
   void stop_all_inbound() noexcept;
+  struct Inbound {
+    std::uint64_t count = 0;
+    Duration oldest{0};  ///< how long ago it came
+  };
+  /// Requests of applications that run or wait for their turn.
+  Inbound inbound(TimePoint now) const;
 
  private:
   struct WrittenWaiter {

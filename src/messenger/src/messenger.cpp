@@ -10,6 +10,7 @@
 #include "path_health.hpp"
 #include "tracer.hpp"
 #include "waiting_send.hpp"
+#include "watching.hpp"
 
 #include <velo/base/log.hpp>
 
@@ -215,6 +216,14 @@ Op<PathHealth> Messenger::check_health(const InstanceId& peer, std::string_view 
 }
 Op<std::vector<PathHealth>> Messenger::check_health(const InstanceId& peer, Duration timeout) {
   return messenger::PathHealthChecks::all(*impl_, peer, timeout);
+}
+Op<void> Messenger::closed() { return messenger::Watching::closed(*impl_); }
+Op<DrainReport> Messenger::drain_peer(const InstanceId& peer, ShutdownPolicy policy) {
+  return messenger::Watching::drain(*impl_, peer, policy);
+}
+NodeWatch Messenger::watch() const { return messenger::Watching::look(*impl_); }
+Op<NodeWatch> Messenger::watch_of(const InstanceId& peer, Duration timeout) {
+  return messenger::Watching::ask(*impl_, peer, timeout);
 }
 MemoryUse Messenger::memory() const { return impl_->memory()->use(); }
 

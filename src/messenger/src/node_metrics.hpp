@@ -1,11 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
-// All that one messenger publishes: its books, what the gates of its transports saw, and what its
-// subsystems say of themselves.
+// All that one messenger publishes: its books, how full it is, what the gates of its transports
+// saw, and what its subsystems say of themselves.
 // Threading: under the messenger's lock for metrics.
 #pragma once
 
 #include "books_metrics.hpp"
 #include "gate_metrics.hpp"
+#include "watch_metrics.hpp"
 
 #include <velo/messenger/subsystem.hpp>
 
@@ -23,12 +24,20 @@ class NodeMetrics {
   /// As BooksMetrics and GateMetrics; the registry outlives it.
   NodeMetrics(metrics::Registry& registry, const InstanceId& node,
               const std::vector<std::unique_ptr<transport::Transport>>& transports,
-              std::function<Books()> read)
-      : registry_(registry), books_(node, std::move(read)), gates_(node, transports) {}
+              std::function<Books()> read, std::function<NodeWatch()> look)
+      : registry_(registry),
+        books_(node, std::move(read)),
+        watch_(node, std::move(look)),
+        gates_(node, transports) {
+    std::vector<std::string> keys;
+    for (const auto& transport : transports) keys.emplace_back(transport->key());
+    add_watch_metrics(watch_, keys);
+  }
 
   /// All series of the messenger's own or none. Once.
   Result<void> add_own() {
     Result<void> added = books_.add_to(registry_);
+    if (added) added = watch_.add_to(registry_);
     return added ? gates_.add_to(registry_) : added;
   }
   /// Of one that was added before, nothing.
@@ -44,6 +53,7 @@ class NodeMetrics {
  private:
   metrics::Registry& registry_;
   BooksMetrics books_;
+  ObservedState<NodeWatch> watch_;
   GateMetrics gates_;
   std::map<std::string, std::shared_ptr<void>> subsystems_;
 };

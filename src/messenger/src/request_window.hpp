@@ -72,6 +72,10 @@ class RequestWindow {
     std::uint64_t bytes;
   };
   Left left() const noexcept;
+  std::size_t held() const {
+    const std::lock_guard lock(mutex_);
+    return held_.size();
+  }
 
  private:
   static constexpr unsigned calls_shift = 40;
@@ -110,7 +114,7 @@ class RequestWindow {
   std::atomic<std::uint64_t> free_{0};
   std::atomic<bool> holds_{false};
 
-  std::mutex mutex_;
+  mutable std::mutex mutex_;
   std::deque<PendingSend> held_;
   Holding held_memory_;
   std::vector<Owed> owed_;

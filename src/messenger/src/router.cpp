@@ -100,7 +100,7 @@ OpState& Impl::start_counted(CallSpec& spec) {
   const bool on_shard = executor != nullptr && executor == &world_.shard(0);
   const TimePoint now = on_shard ? world_.shard(0).now() : world_.clock().now();
   const TimePoint deadline = now + spec.timeout;
-  CallSlot* slot = calls_->allocate({spec.pattern, spec.system, deadline, &spec.span});
+  CallSlot* slot = calls_->allocate({spec.pattern, spec.system, deadline, now, &spec.span});
   if (slot == nullptr) {
     if (spec.await_capacity) return wait_for_capacity(spec);
     return refuse(spec, make_error(Errc::too_many_calls, "every call slot is taken"));
@@ -142,7 +142,7 @@ Link* Impl::ready_link_here(const InstanceId& id) noexcept {
   if (executor == nullptr) return nullptr;
   for (std::size_t i = 0; i < shards_.size(); ++i) {
     if (&world_.shard(i) != executor) continue;
-    ShardState& state = shards_[i];
+    ReadyLinks& state = shards_[i];
     if (state.last_link != nullptr && state.last_id == id) return state.last_link;
     const auto found = state.ready.find(id);
     if (found == state.ready.end()) return nullptr;

@@ -20,12 +20,15 @@ void Impl::withdraw_announcement() {
 void Impl::connections_over() noexcept {
   std::shared_ptr<Promise<void>> promise;
   std::optional<Result<void>> result;
+  std::vector<std::shared_ptr<Promise<void>>> watchers;
   {
     const std::lock_guard lock(drain_.mutex);
+    drain_.all_closed.store(true, std::memory_order_release);
+    watchers = std::exchange(drain_.closed, {});
     promise = std::exchange(drain_.promise, nullptr);
     result = drain_.result;
   }
-  drain_.all_closed.store(true, std::memory_order_release);
+  for (const auto& watcher : watchers) watcher->set({});
   if (promise != nullptr) promise->set(std::move(*result));
   const std::lock_guard lock(user_code_mutex_);
   connections_over_ = true;

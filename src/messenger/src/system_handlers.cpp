@@ -5,6 +5,7 @@
 #include "impl.hpp"
 #include "path_engine.hpp"
 #include "path_health.hpp"
+#include "watching.hpp"
 
 #include <velo/base/log.hpp>
 
@@ -17,6 +18,7 @@ void Impl::register_system_handlers() {
   if (extensions_) {
     own(Handler::am_handler("_cancel", [](Context&) {}).inline_().build());
     register_books_handler();
+    Watching::register_handlers(*this);
     if (paths_ != nullptr) PathHealthChecks::register_explain(*this);
   }
   own(Handler::unary_handler("_list_handlers",

@@ -10,7 +10,11 @@
 namespace velo::messenger {
 
 WaitingSend::WaitingSend(World& world, CallSpec& from, TimePoint ends_at)
-    : ReplyState(state_table), spec(from), handler(from.handler), deadline(ends_at) {
+    : ReplyState(state_table),
+      spec(from),
+      handler(from.handler),
+      deadline(ends_at),
+      began(ends_at + -from.timeout) {
   spec.handler = handler;
   spec.stop = stop_.get_token();
   spec.await_capacity = false;
@@ -113,7 +117,7 @@ void Impl::run_waiting() {
       if (waiting_.empty()) return calls_->set_waiting(false);
       const WaitingSend& front = *waiting_.front();
       slot = calls_->allocate(
-          {front.spec.pattern, front.spec.system, front.deadline, &front.spec.span});
+          {front.spec.pattern, front.spec.system, front.deadline, front.began, &front.spec.span});
       if (slot == nullptr) return;
       next = std::move(waiting_.front());
       waiting_.pop_front();

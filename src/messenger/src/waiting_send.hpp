@@ -44,6 +44,7 @@ class WaitingSend final : public ReplyState {
   CallSpec spec;
   std::string handler;
   const TimePoint deadline;
+  const TimePoint began;
   Charge charge;  ///< while it waits
 
  private:

@@ -107,6 +107,13 @@ constexpr int path_gain_times = 2;
 constexpr Duration path_gain_min = std::chrono::microseconds(5);
 /// What a span keeps of an attribute's value and of an error's text. Policy: the rest is cut off.
 constexpr std::size_t span_text_bytes_max = 256;
+/// Of so many calls, and requests, one is timed for latencies that operators look at. Policy: the
+/// others are not; a power of two.
+constexpr std::uint64_t timed_one_in = 16;
+/// Patience that a drain asked for by another instance may have. Policy: more is clamped to this.
+constexpr Duration remote_drain_patience_max = std::chrono::hours(1);
+/// Who waits for the end of one messenger. Policy: more end as velo::Errc::overloaded.
+constexpr std::size_t drain_watchers_max = 64;
 /// Time that Messenger::shutdown() gives running handlers, unless told otherwise. Policy: then
 /// everything closes, and it ends as velo::Errc::deadline_exceeded.
 constexpr Duration drain_default = std::chrono::seconds(10);

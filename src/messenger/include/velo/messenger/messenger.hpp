@@ -23,6 +23,7 @@
 #include <velo/messenger/limits.hpp>
 #include <velo/messenger/paths.hpp>
 #include <velo/messenger/payload_resolver.hpp>
+#include <velo/messenger/watch.hpp>
 #include <velo/transport/transport.hpp>
 
 #include <memory>
@@ -142,6 +143,18 @@ class Messenger {
   Op<void> shutdown(ShutdownPolicy policy = ShutdownPolicy());
   /// How far the end is, at any time; counts are exact when nothing moves.
   DrainState drain_state() const;
+
+  /// Ends when every connection is closed, whoever asked for the end: another instance may
+  /// (`_drain`, which access rules open and this host may use by default).
+  Op<void> closed();
+  /// Asks the peer to drain, with its access rules' leave, and how it went; it tells before its
+  /// connections close. velo::Errc::already_exists when it drains already.
+  Op<DrainReport> drain_peer(const InstanceId& peer, ShutdownPolicy policy = ShutdownPolicy());
+  /// How this messenger is just now. Costs a pass over peers, connections and calls in flight.
+  NodeWatch watch() const;
+  /// The same of a peer: its handler `_watch`; as books_of().
+  Op<NodeWatch> watch_of(const InstanceId& peer,
+                         Duration timeout = messenger::limits::hello_timeout);
 
   /// What this messenger has counted of its sends and of the requests it received.
   Books books() const;
