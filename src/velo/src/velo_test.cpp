@@ -228,4 +228,36 @@ TEST(VeloMetrics, ThatCannotBeServedFailTheBuildAlsoWithADiscovery) {
   EXPECT_TRUE(node.error().is(Errc::permission_denied)) << node.error().to_string();
 }
 
+TEST(VeloTraces, GoWhereTheBuilderSays) {
+  auto node = Velo::builder()
+                  .export_traces(telemetry::ExportOptions("http://127.0.0.1:9"))
+                  .serve_metrics()
+                  .build();
+  ASSERT_TRUE(node) << node.error().to_string();
+  ASSERT_NE((*node)->trace_exporter(), nullptr);
+  ASSERT_TRUE((*node)->register_handler(Handler::unary_handler("echo", [](Context& context) {
+                                          EXPECT_NE(context.trace(), nullptr);
+                                          return context.payload_bytes();
+                                        }).build()));
+  ASSERT_TRUE((*node)->unary("echo").instance((*node)->instance_id()).send().get());
+  EXPECT_GE((*node)->trace_exporter()->counts().taken, 4u);
+  const auto exporter = (*node)->trace_exporter();
+  node->reset();
+  const telemetry::ExportCounts counts = exporter->counts();
+  EXPECT_EQ(counts.queued, 0u) << "nobody listens there, and the end is bounded";
+  EXPECT_EQ(counts.taken, counts.dropped_closed);
+}
+
+TEST(VeloTraces, ACollectorThatCannotBeUsedFailsTheBuildUnlessTheEnvironmentNamesIt) {
+  const auto refused =
+      Velo::builder().export_traces(telemetry::ExportOptions("https://127.0.0.1:4318")).build();
+  ASSERT_FALSE(refused);
+  EXPECT_TRUE(refused.error().is(Errc::unsupported)) << refused.error().to_string();
+  ::setenv("OTEL_EXPORTER_OTLP_ENDPOINT", "https://127.0.0.1:4318", 1);
+  const auto without = Velo::builder().export_traces_from_environment().build();
+  ::unsetenv("OTEL_EXPORTER_OTLP_ENDPOINT");
+  ASSERT_TRUE(without) << without.error().to_string();
+  EXPECT_EQ((*without)->trace_exporter(), nullptr);
+}
+
 }  // namespace velo::velo_test
