@@ -21,10 +21,13 @@ void Impl::connections_over() noexcept {
   std::shared_ptr<Promise<void>> promise;
   std::optional<Result<void>> result;
   std::vector<std::shared_ptr<Promise<void>>> watchers;
+  // Of a drain that was cut short: who asked for it keeps this alive until it is let go.
+  std::move_only_function<void(const DrainReport&)> untold;
   {
     const std::lock_guard lock(drain_.mutex);
     drain_.all_closed.store(true, std::memory_order_release);
     watchers = std::exchange(drain_.closed, {});
+    untold = std::exchange(drain_.tell, nullptr);
     promise = std::exchange(drain_.promise, nullptr);
     result = drain_.result;
   }

@@ -3,6 +3,7 @@
 
 #include "testing/cluster.hpp"
 
+#include "impl.hpp"
 #include "latency_samples.hpp"
 
 namespace velo::messenger::testing::watching_test {
@@ -143,6 +144,25 @@ TEST(RemoteDrain, WaitsForWhatRunsAndSaysHowItWent) {
   EXPECT_EQ(report->running, 0u);
   EXPECT_TRUE(cluster.wait(std::move(closed)));
   EXPECT_TRUE(cluster.wait(cluster[1].closed())) << "also when it is over";
+}
+
+TEST(RemoteDrain, OfAMessengerThatIsDestroyedMeanwhileEndsWithIt) {
+  Cluster cluster(2, open_to_all());
+  cluster.outsiders = true;
+  Gate gate;
+  ASSERT_TRUE(cluster[1].register_handler(gated("wait", gate)));
+  auto running = cluster[0].unary("wait").instance(cluster.id(1)).send();
+  ASSERT_TRUE(cluster.until([&] { return gate.waiting == 1; }));
+  auto drain = cluster[0].drain_peer(cluster.id(1));
+  ASSERT_TRUE(
+      cluster.until([&] { return cluster[1].drain_state().phase == DrainPhase::draining; }));
+  const std::weak_ptr<Impl> engine = cluster[1].engine().weak_from_this();
+  cluster.messengers[1].reset();
+  EXPECT_FALSE(cluster.wait(std::move(drain)));
+  EXPECT_FALSE(cluster.wait(std::move(running)));
+  gate.open();
+  cluster.sim.run_until_quiet(1min);
+  EXPECT_TRUE(engine.expired()) << "nobody keeps it alive";
 }
 
 TEST(RemoteDrain, IsBoundedAndNamesWhatItCutOff) {
