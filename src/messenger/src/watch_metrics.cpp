@@ -44,13 +44,13 @@ static void add_calls(ObservedState<NodeWatch>& to) {
   to.add(gauge, "velo_messenger_ordered_lane_depth",
          "Requests that wait in lanes, or for a handler that is limited in concurrency.", {},
          [](const NodeWatch& watch) { return watch.lane_depth; });
-  to.add(gauge, "velo_messenger_oldest_call_milliseconds",
+  to.add(gauge, "velo_messenger_oldest_call_seconds",
          "How long ago the oldest call in flight began.", {}, [](const NodeWatch& watch) {
-           return static_cast<std::uint64_t>(watch.oldest_call_ns / 1'000'000);
+           return static_cast<std::uint64_t>(watch.oldest_call_ns / 1'000'000'000);
          });
-  to.add(gauge, "velo_messenger_oldest_request_milliseconds",
+  to.add(gauge, "velo_messenger_oldest_request_seconds",
          "How long ago the oldest request came that is not over.", {}, [](const NodeWatch& watch) {
-           return static_cast<std::uint64_t>(watch.oldest_request_ns / 1'000'000);
+           return static_cast<std::uint64_t>(watch.oldest_request_ns / 1'000'000'000);
          });
 }
 
