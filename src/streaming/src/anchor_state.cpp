@@ -27,12 +27,26 @@ static bool ends_stream(FrameKind kind) noexcept {
   return ends_sender(kind) && kind != FrameKind::detached;
 }
 
+static Tally::End end_of(FrameKind kind) noexcept {
+  switch (kind) {
+    case FrameKind::finalized: return Tally::End::finalized;
+    case FrameKind::detached: return Tally::End::detached;
+    case FrameKind::transport_error: return Tally::End::lost;
+    default: return Tally::End::dropped;
+  }
+}
+
 static Error over() { return make_error(Errc::stream_over, "the stream is over"); }
 
 }  // namespace anchor_detail
 
-Anchor::Anchor(Executor& callbacks, StreamAnchorHandle handle, StreamOptions options, TimePoint now)
-    : callbacks_(callbacks), handle_(handle), options_(options), unattached_since_(now) {}
+Anchor::Anchor(Executor& callbacks, StreamAnchorHandle handle, StreamOptions options, TimePoint now,
+               std::shared_ptr<Tally> tally)
+    : callbacks_(callbacks),
+      handle_(handle),
+      options_(options),
+      tally_(std::move(tally)),
+      unattached_since_(now) {}
 
 std::size_t Anchor::senders() const {
   const std::lock_guard lock(mutex_);
@@ -134,7 +148,7 @@ void Anchor::cancel() noexcept {
     attachments.swap(attachments_);
     queue.swap(queue_);
     wake_reader(wakes);
-    for (const auto& [id, attachment] : attachments) attachment->phase = Attachment::Phase::ended;
+    for (const auto& [id, attachment] : attachments) nobody_reads(*attachment);
     forget = std::exchange(forget_, nullptr);
   }
   for (const auto& [id, attachment] : attachments) {
@@ -142,6 +156,11 @@ void Anchor::cancel() noexcept {
   }
   if (forget) forget();
   for (Wake& wake : wakes) wake();
+}
+
+void Anchor::nobody_reads(Attachment& attachment) noexcept {
+  if (attachment.phase == Attachment::Phase::open) tally_->count(Tally::End::cancelled);
+  attachment.phase = Attachment::Phase::ended;
 }
 
 void Anchor::stop(const Error& why) {
@@ -155,7 +174,7 @@ void Anchor::stop(const Error& why) {
     for (const auto& [id, attachment] : attachments_) {
       if (attachment->source == nullptr) continue;
       refused.push_back({std::exchange(attachment->source, nullptr), attachment->slot, 0, 0, true});
-      attachment->phase = Attachment::Phase::ended;
+      nobody_reads(*attachment);
     }
     wake_reader(wakes);
   }
@@ -253,6 +272,7 @@ void Anchor::add(Attachment& from, FrameKind kind, Bytes body, std::size_t size,
   queue_.push_back({kind, static_cast<std::uint32_t>(size), &from, std::move(body)});
   if (!anchor_detail::ends_sender(kind)) return;
   from.phase = Attachment::Phase::ended;
+  tally_->count(anchor_detail::end_of(kind));
   if (--attached_ == 0) {
     unattached_since_ = now;
     if (options_.unattached_timeout && look_at_) look_at_(now + *options_.unattached_timeout);

@@ -13,6 +13,7 @@
 #include <velo/streaming/options.hpp>
 
 #include "mux_batch.hpp"
+#include "tally.hpp"
 
 #include <cstdint>
 #include <deque>
@@ -67,7 +68,8 @@ struct Wake {
 
 class Anchor {
  public:
-  Anchor(Executor& callbacks, StreamAnchorHandle handle, StreamOptions options, TimePoint now);
+  Anchor(Executor& callbacks, StreamAnchorHandle handle, StreamOptions options, TimePoint now,
+         std::shared_ptr<Tally> tally);
 
   const StreamAnchorHandle& handle() const noexcept { return handle_; }
   const StreamOptions& options() const noexcept { return options_; }
@@ -137,11 +139,13 @@ class Anchor {
   void add(Attachment& from, FrameKind kind, Bytes body, std::size_t size, TimePoint now);
   void wake_reader(std::vector<Wake>& wakes);
   void cancel_next() noexcept;
+  void nobody_reads(Attachment& attachment) noexcept;
   Report account(const Entry& entry);
 
   Executor& callbacks_;
   const StreamAnchorHandle handle_;
   const StreamOptions options_;
+  const std::shared_ptr<Tally> tally_;
   std::move_only_function<void()> forget_;
   std::move_only_function<void(TimePoint)> look_at_;
 

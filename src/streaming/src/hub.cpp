@@ -75,6 +75,12 @@ std::optional<Error> Hub::closed() const {
 std::uint64_t Hub::draw() { return world_.secret_random().next() | 1U; }
 
 Result<std::shared_ptr<Anchor>> Hub::create(bool many, StreamOptions options) {
+  auto made = make_anchor(many, options);
+  tally_->count(Tally::Operation::create, made.has_value());
+  return made;
+}
+
+Result<std::shared_ptr<Anchor>> Hub::make_anchor(bool many, StreamOptions options) {
   if (auto error = closed()) return std::move(*error);
   options.heartbeat = std::max(options.heartbeat, limits::heartbeat_min);
   options.frames = std::clamp(options.frames, 1U, limits::stream_frames_max);
@@ -91,7 +97,7 @@ Result<std::shared_ptr<Anchor>> Hub::create(bool many, StreamOptions options) {
       return make_error(Errc::too_many_streams, "too many anchors");
     }
     const StreamAnchorHandle handle(self_id_.worker_id(), local);
-    anchor = std::make_shared<Anchor>(world_.pool(), handle, options, now);
+    anchor = std::make_shared<Anchor>(world_.pool(), handle, options, now, tally_);
     if (!anchors_.emplace(local, anchor).second) {
       return make_error(Errc::too_many_streams, "an anchor of that id exists");
     }
@@ -130,7 +136,8 @@ void Hub::look_after_anchors() {
 Result<Bytes> Hub::on_attach(Context& context, bool many) {
   auto request = decode_attach_request(context.payload());
   if (!request) return request.error();
-  const auto refuse = [](Error error) {
+  const auto refuse = [this](Error error) {
+    tally_->count(Tally::Operation::attach, false);
     return Result<Bytes>(encode(Result<AttachAnswer>(std::move(error))));
   };
   if (auto error = closed()) return refuse(std::move(*error));
@@ -153,6 +160,7 @@ Result<Bytes> Hub::on_attach(Context& context, bool many) {
   if (auto reserved = anchor->reserve(request->session_id, *sender, now); !reserved) {
     return refuse(reserved.error());
   }
+  tally_->count(Tally::Operation::attach, true);
   Alarm::at(alarm_, now + limits::bind_patience);
   AttachAnswer answer;
   answer.streaming_transport_key = std::string(mux_key);
@@ -166,9 +174,9 @@ Result<Bytes> Hub::on_attach(Context& context, bool many) {
   return encode(Result<AttachAnswer>(std::move(answer)));
 }
 
-Op<std::shared_ptr<Sender>> Hub::attach(const std::shared_ptr<Hub>& hub,
-                                        const StreamAnchorHandle& handle, bool many) {
-  using Attached = Op<std::shared_ptr<Sender>>;
+Op<SenderEnd> Hub::attach(const std::shared_ptr<Hub>& hub, const StreamAnchorHandle& handle,
+                          bool many) {
+  using Attached = Op<SenderEnd>;
   Executor& callbacks = hub->world_.pool();
   if (auto error = hub->closed()) return Attached::ready(callbacks, std::move(*error));
   if (!handle.valid() || handle.many_to_one() != many) {
@@ -184,20 +192,23 @@ Op<std::shared_ptr<Sender>> Hub::attach(const std::shared_ptr<Hub>& hub,
   if (messenger == nullptr) {
     return Attached::ready(callbacks, velo::make_error(velo::Errc::shutting_down));
   }
-  auto promise = std::make_shared<Promise<std::shared_ptr<Sender>>>(callbacks);
+  auto promise = std::make_shared<Promise<SenderEnd>>(callbacks);
   Attached op = promise->op();
   messenger::system_unary(*messenger, many ? "_mpsc_anchor_attach" : "_anchor_attach")
       .raw_payload(encode(request))
       .timeout(limits::attach_timeout)
       .worker(handle.owner())
       .send()
-      .then(hub->world_.shard(0),
-            [hub, promise, handle, session = request.session_id](Result<Bytes> reply) {
-              auto sender = hub->attached(handle, session, std::move(reply));
-              const std::shared_ptr<Sender> made = sender ? *sender : nullptr;
-              // Whoever does not want it any more leaves it dropped.
-              if (!promise->set(std::move(sender)) && made != nullptr) made->drop();
-            });
+      .then(hub->world_.shard(0), [hub, promise, handle, session = request.session_id,
+                                   asked = hub->world_.clock().now()](Result<Bytes> reply) {
+        hub->tally_->attached(hub->world_.clock().now() - asked);
+        auto sender = hub->attached(handle, session, std::move(reply));
+        if (!sender) {
+          promise->set(sender.error());
+        } else {
+          promise->set(SenderEnd(std::move(*sender)));
+        }
+      });
   return op;
 }
 
@@ -221,10 +232,7 @@ Result<std::shared_ptr<Sender>> Hub::attached(const StreamAnchorHandle& handle,
     if (mux == nullptr) return velo::make_error(velo::Errc::shutting_down, "the messenger ends");
     auto sender = PeerMux::open(mux, handle, session, terms, std::chrono::milliseconds(heartbeat));
     if (!sender || *sender != nullptr) return sender;
-    const std::lock_guard lock(mutex_);
-    if (const auto found = muxes_.find(*owner); found != muxes_.end() && found->second == mux) {
-      muxes_.erase(found);
-    }
+    forget(*owner, mux);
   }
 }
 
@@ -275,11 +283,17 @@ void Hub::on_peer_down(const InstanceId& peer, const Error& /*why*/) {
     if (found == muxes_.end()) return;
     mux = found->second;
   }
-  if (!mux->on_down()) return;
+  if (mux->on_down()) forget(peer, mux);
+}
+
+void Hub::forget(const InstanceId& peer, const std::shared_ptr<PeerMux>& mux) {
+  StreamCounts last;
+  mux->count_streams(last);
   const std::lock_guard lock(mutex_);
-  if (const auto found = muxes_.find(peer); found != muxes_.end() && found->second == mux) {
-    muxes_.erase(found);
-  }
+  const auto found = muxes_.find(peer);
+  if (found == muxes_.end() || found->second != mux) return;
+  gone_.add_totals(last);
+  muxes_.erase(found);
 }
 
 std::uint64_t Hub::unfinished() const noexcept {
@@ -303,8 +317,9 @@ void Hub::on_stop(const Error& reason) {
   std::map<InstanceId, std::shared_ptr<PeerMux>> ended;
   {
     const std::lock_guard lock(mutex_);
-    ended.swap(muxes_);
+    ended = muxes_;
   }
+  for (const auto& [peer, mux] : ended) forget(peer, mux);
   Alarm::stop(alarm_);
 }
 
@@ -314,10 +329,19 @@ void Hub::flush_all() {
 
 StreamCounts Hub::counts() const {
   StreamCounts counts;
-  for (const auto& mux : muxes()) mux->count_streams(counts);
-  const std::lock_guard lock(mutex_);
-  counts.anchors = anchors_.size();
+  std::vector<std::shared_ptr<PeerMux>> all;
+  {
+    const std::lock_guard lock(mutex_);
+    counts = gone_;
+    counts.anchors = anchors_.size();
+    for (const auto& [peer, mux] : muxes_) all.push_back(mux);
+  }
+  for (const auto& mux : all) mux->count_streams(counts);
   return counts;
+}
+
+Result<std::shared_ptr<void>> Hub::publish_metrics(metrics::Registry& registry) {
+  return tally_->publish(registry, self_id_, [hub = self_.lock()] { return hub->counts(); });
 }
 
 }  // namespace velo::streaming

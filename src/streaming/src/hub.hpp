@@ -7,6 +7,7 @@
 #include "alarm.hpp"
 #include "anchor_state.hpp"
 #include "peer_mux.hpp"
+#include "tally.hpp"
 
 #include <velo/base/budget.hpp>
 #include <velo/messenger/messenger.hpp>
@@ -29,10 +30,11 @@ class Hub final : public messenger::Subsystem {
   void on_drain() override { draining_.store(true, std::memory_order_release); }
   std::uint64_t unfinished() const noexcept override;
   void on_stop(const Error& reason) override;
+  Result<std::shared_ptr<void>> publish_metrics(metrics::Registry& registry) override;
 
   Result<std::shared_ptr<Anchor>> create(bool many, StreamOptions options);
-  static Op<std::shared_ptr<Sender>> attach(const std::shared_ptr<Hub>& hub,
-                                            const StreamAnchorHandle& handle, bool many);
+  static Op<SenderEnd> attach(const std::shared_ptr<Hub>& hub, const StreamAnchorHandle& handle,
+                              bool many);
   void flush_all();
   StreamCounts counts() const;
 
@@ -51,10 +53,13 @@ class Hub final : public messenger::Subsystem {
   Hub(Messenger& messenger, StreamingOptions options);
 
   std::vector<Handler> handlers();
+  Result<std::shared_ptr<Anchor>> make_anchor(bool many, StreamOptions options);
   Result<Bytes> on_attach(Context& context, bool many);
   void on_batch(Context& context);
   std::shared_ptr<PeerMux> mux_for(const InstanceId& peer);
   std::vector<std::shared_ptr<PeerMux>> muxes() const;
+  /// The peer's, if it is still that one; what it counted is kept.
+  void forget(const InstanceId& peer, const std::shared_ptr<PeerMux>& mux);
   Result<std::shared_ptr<Sender>> attached(const StreamAnchorHandle& handle, std::uint64_t session,
                                            Result<Bytes> reply);
   void look_after_anchors();
@@ -66,6 +71,7 @@ class Hub final : public messenger::Subsystem {
   World& world_;
   const StreamingOptions options_;
   const std::shared_ptr<MemoryBudget> memory_;
+  const std::shared_ptr<Tally> tally_ = std::make_shared<Tally>();
   std::weak_ptr<Hub> self_;
   std::shared_ptr<Alarm> alarm_;
   std::atomic<bool> draining_{false};
@@ -74,6 +80,7 @@ class Hub final : public messenger::Subsystem {
   mutable std::mutex mutex_;
   std::map<std::uint64_t, std::shared_ptr<Anchor>> anchors_;
   std::map<InstanceId, std::shared_ptr<PeerMux>> muxes_;
+  StreamCounts gone_;  ///< of those that were forgotten
   std::size_t next_shard_ = 0;
 };
 

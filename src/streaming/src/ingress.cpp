@@ -3,6 +3,8 @@
 
 #include "ingress.hpp"
 
+#include <velo/base/planted.hpp>
+
 #include <algorithm>
 #include <utility>
 
@@ -89,6 +91,7 @@ bool Ingress::on_close(Slot slot, std::uint64_t session) {
     return false;
   }
   state->phase = Phase::closed;
+  VELO_PLANT(early_ending, state->finished = true);
   free_if_over(slot, *state);
   return true;
 }
@@ -120,10 +123,9 @@ void Ingress::refuse(Slot slot, CloseReason reason) {
   State* state = find(slot);
   if (state == nullptr || state->finished) return;
   state->finished = true;
-  if (state->phase == Phase::open) {
-    state->phase = Phase::refused;
-    batcher_.close_slot(slot, reason, state->session);
-  }
+  // Also when everything has arrived: the sender must not hear only that it was taken.
+  batcher_.close_slot(slot, reason, state->session);
+  if (state->phase == Phase::open) state->phase = Phase::refused;
   held_ -= state->bytes;
   state->bytes = 0;
   free_if_over(slot, *state);

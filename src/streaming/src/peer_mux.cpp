@@ -75,6 +75,7 @@ Result<void> PeerMux::try_send(Sender& sender, ByteSpan frame) {
     const std::lock_guard lock(mutex_);
     if (auto refused = refuse_send(sender, frame.size())) return std::move(*refused);
     if (!egress_.admits(sender.slot(), frame.size())) {
+      ++counts_.without_credit;
       return make_error(Errc::no_credit, "the consumer takes no more just now");
     }
     if (!memory_.add(frame.size(), Lane::requests)) {
@@ -100,6 +101,8 @@ Op<void> PeerMux::send(const std::shared_ptr<Sender>& sender, ByteSpan frame) {
     }
     if (!refused && !egress_.admits(sender->slot(), frame.size())) {
       egress_.wait(sender->slot(), Bytes::copy(frame));
+      ++counts_.without_credit;
+      ++counts_.waited;
       Promise<void> promise(callbacks);
       promise.on_cancel([sender]() noexcept {
         PeerMux& mux = *sender->mux_;

@@ -67,6 +67,7 @@ void PeerMux::on_batch(const Bytes& payload) {
         outcome.flush = true;
         break;
       case Ingress::Arrival::gap:
+        ++counts_.gaps;
         kill(peer_mux_receive_detail::lost("a batch was lost"), true, outcome);
         break;
       case Ingress::Arrival::new_epoch:
@@ -116,7 +117,7 @@ void PeerMux::take_open(const Record& record, Outcome& outcome) {
 
 void PeerMux::take_data(const Record& record, const Bytes& batch, Outcome& outcome) {
   switch (ingress_.on_data(record.slot, record.sequence, record.body.size())) {
-    case Ingress::Verdict::ignore: return;
+    case Ingress::Verdict::ignore: ++counts_.ignored; return;
     case Ingress::Verdict::violation: return violated(record, "more than was granted", outcome);
     case Ingress::Verdict::accept: break;
   }
@@ -212,6 +213,7 @@ void PeerMux::on_alarm() {
     const TimePoint time = now();
     if (ingress_.has_credit()) outcome.flush = true;
     if (watch_.is_dead(time)) {
+      ++counts_.silences;
       kill(peer_mux_receive_detail::lost("the peer gives no sign of life"), true, outcome);
     } else if (watch_.must_speak(time)) {
       egress_.heartbeat();
@@ -273,12 +275,10 @@ void PeerMux::count_streams(StreamCounts& counts) const {
   const std::lock_guard lock(mutex_);
   counts.streams_out += egress_.live();
   counts.streams_in += ingress_.live();
-  counts.frames_out += counts_.frames_out;
-  counts.frames_in += counts_.frames_in;
-  counts.batches_out += counts_.batches_out;
-  counts.batches_in += counts_.batches_in;
-  counts.epochs_lost += counts_.epochs_lost;
-  counts.violations += counts_.violations;
+  counts.waiting += egress_.waiting();
+  counts.outstanding_bytes += egress_.outstanding_bytes();
+  counts.held_bytes += ingress_.held_bytes();
+  counts.add_totals(counts_);
 }
 
 }  // namespace velo::streaming

@@ -161,6 +161,20 @@ TEST(StreamSlots, AConsumerThatWantsNoMoreStopsItsSenderAlone) {
   EXPECT_EQ(pair.ingress.held_bytes(), 0u);
 }
 
+TEST(StreamSlots, WhatHasAllArrivedAndIsNotWantedIsNotSaidToBeTaken) {
+  Pair pair;
+  const Slot slot = pair.open();
+  pair.fill(slot, 10, 3);
+  pair.egress.end(slot, as_bytes("bye"));
+  pair.deliver();
+  pair.ingress.refuse(slot, CloseReason::peer_gone);
+  pair.answer();
+  EXPECT_EQ(pair.closed,
+            (std::vector<Egress::Closed>{Egress::Closed::refused, Egress::Closed::taken}));
+  EXPECT_EQ(pair.egress.live(), 0u);
+  EXPECT_EQ(pair.ingress.live(), 0u);
+}
+
 TEST(StreamSlots, ACloseOfAnotherGenerationOrSessionHitsNobody) {
   Pair pair(limits::peer_bytes_max, 1);
   const Slot first = pair.open(7);

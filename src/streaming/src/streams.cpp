@@ -5,7 +5,21 @@
 
 #include "hub.hpp"
 
+#include <array>
+#include <cstdint>
+
 namespace velo {
+
+void streaming::StreamCounts::add_totals(const StreamCounts& other) noexcept {
+  using Number = std::uint64_t StreamCounts::*;
+  constexpr std::array<Number, 11> totals = {
+      &StreamCounts::frames_out,  &StreamCounts::frames_in, &StreamCounts::batches_out,
+      &StreamCounts::batches_in,  &StreamCounts::waited,    &StreamCounts::without_credit,
+      &StreamCounts::epochs_lost, &StreamCounts::silences,  &StreamCounts::gaps,
+      &StreamCounts::violations,  &StreamCounts::ignored,
+  };
+  for (const Number number : totals) this->*number += other.*number;
+}
 
 Result<Streams> Streams::of(Messenger& messenger, StreamingOptions options) {
   auto hub = streaming::Hub::attach_to(messenger, options);
@@ -18,8 +32,7 @@ Result<std::shared_ptr<streaming::Anchor>> Streams::create(bool many,
   return hub_->create(many, options);
 }
 
-Op<std::shared_ptr<streaming::Sender>> Streams::attach(const StreamAnchorHandle& handle,
-                                                       bool many) {
+Op<streaming::SenderEnd> Streams::attach(const StreamAnchorHandle& handle, bool many) {
   return streaming::Hub::attach(hub_, handle, many);
 }
 

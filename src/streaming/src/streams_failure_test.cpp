@@ -56,6 +56,18 @@ TEST(StreamFailures, ASendThatWaitsEndsWhenTheConsumerCancels) {
   EXPECT_EQ(outcome(producing->result), "streaming.channel_closed");
 }
 
+TEST(StreamFailures, AFinalizeIsNotWellWhenTheConsumerCancelsInsteadOfReading) {
+  StreamCluster cluster(2);
+  auto anchor = cluster.anchor(0);
+  auto sender = cluster.sender(1, anchor.handle());
+  ASSERT_TRUE(sender.try_send(1));
+  auto finalized = sender.finalize();
+  cluster.sim.run_for(1s);
+  anchor.cancel();
+  EXPECT_EQ(outcome(cluster.wait(std::move(finalized))), "streaming.channel_closed");
+  EXPECT_TRUE(sender.cancellation_token().stop_requested());
+}
+
 TEST(StreamFailures, AnIdleStreamLivesByItsHeartbeats) {
   StreamCluster cluster(2);
   auto anchor = cluster.anchor(0);

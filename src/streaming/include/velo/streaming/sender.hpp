@@ -63,7 +63,7 @@ class SenderEnd {
 template <class T>
 class [[nodiscard]] StreamSender : public streaming::SenderEnd {
  public:
-  using SenderEnd::SenderEnd;
+  explicit StreamSender(SenderEnd&& end) noexcept : SenderEnd(std::move(end)) {}
 
   /// Completes when the item is on its way: at once while the consumer has granted credit,
   /// otherwise when it grants more. Errors: streaming::Errc::channel_closed, too_large

@@ -21,17 +21,28 @@ class Hub;
 
 /// What was counted, in all.
 struct StreamCounts {
-  std::uint64_t anchors = 0;      ///< that exist
-  std::uint64_t streams_out = 0;  ///< attached to others' anchors, and not over
-  std::uint64_t streams_in = 0;   ///< the same, of others to this node's
-  std::uint64_t frames_out = 0;   ///< handed over to be sent
-  std::uint64_t frames_in = 0;    ///< arrived
-  std::uint64_t batches_out = 0;  ///< messages that carried them
-  std::uint64_t batches_in = 0;   ///< the same, received
+  std::uint64_t anchors = 0;         ///< that exist
+  std::uint64_t streams_out = 0;     ///< attached to others' anchors, and not over
+  std::uint64_t streams_in = 0;      ///< the same, of others to this node's
+  std::uint64_t frames_out = 0;      ///< handed over to be sent
+  std::uint64_t frames_in = 0;       ///< arrived
+  std::uint64_t batches_out = 0;     ///< messages that carried them
+  std::uint64_t batches_in = 0;      ///< the same, received
+  std::uint64_t waited = 0;          ///< items that had to wait for their consumer
+  std::uint64_t without_credit = 0;  ///< these, and items that try_send() refused for it
   std::uint64_t epochs_lost = 0;  ///< times that a connection's loss ended all streams with a peer
+  std::uint64_t silences = 0;     ///< of those, because the peer gave no sign of life
+  std::uint64_t gaps = 0;         ///< of those, because a batch was missing
   std::uint64_t violations = 0;   ///< records of peers that were against the rules
+  std::uint64_t ignored = 0;      ///< frames of streams that were over already
+  // Just now.
+  std::uint64_t waiting = 0;            ///< items that wait for their consumer
+  std::uint64_t outstanding_bytes = 0;  ///< sent, and not taken by their consumers
+  std::uint64_t held_bytes = 0;         ///< arrived, and not taken
 
   StreamCounts() = default;
+  /// What is counted from the beginning, not what is just now.
+  void add_totals(const StreamCounts& other) noexcept;
 };
 
 }  // namespace streaming
@@ -80,12 +91,13 @@ class Streams {
   explicit Streams(std::shared_ptr<streaming::Hub> hub) noexcept : hub_(std::move(hub)) {}
 
   Result<std::shared_ptr<streaming::Anchor>> create(bool many, const StreamOptions& options);
-  Op<std::shared_ptr<streaming::Sender>> attach(const StreamAnchorHandle& handle, bool many);
+  Op<streaming::SenderEnd> attach(const StreamAnchorHandle& handle, bool many);
 
+  /// One that nobody takes is dropped with the operation.
   template <class T>
-  static Op<StreamSender<T>> typed(Op<std::shared_ptr<streaming::Sender>> op) {
+  static Op<StreamSender<T>> typed(Op<streaming::SenderEnd> op) {
     return Op<StreamSender<T>>(*op.release().first, [](OpState& state) -> Result<StreamSender<T>> {
-      using State = base_detail::PromiseState<std::shared_ptr<streaming::Sender>>;
+      using State = base_detail::PromiseState<streaming::SenderEnd>;
       auto result = std::move(*static_cast<State&>(state).result);
       if (!result) return result.error();
       return StreamSender<T>(std::move(*result));
