@@ -70,6 +70,7 @@ class PeerMux final : public Source {
     EndedSends sends;
     std::vector<Wake> wakes;
     bool flush = false;
+    TimePoint time;  ///< of what arrived
     TimePoint look_at = TimePoint::never();
   };
 

@@ -58,7 +58,8 @@ void PeerMux::on_batch(const Bytes& payload) {
       ++counts_.violations;
       return;
     }
-    watch_.heard(now());
+    outcome.time = now();
+    watch_.heard(outcome.time);
     ++counts_.batches_in;
     switch (ingress_.on_batch(reader->header())) {
       case Ingress::Arrival::stale:
@@ -112,7 +113,7 @@ void PeerMux::take_open(const Record& record, Outcome& outcome) {
   }
   if (readers_.size() <= record.slot.index()) readers_.resize(record.slot.index() + 1);
   readers_[record.slot.index()] = {anchor, std::move(attachment)};
-  watch_.begin(now(), anchor->options().heartbeat);
+  watch_.begin(outcome.time, anchor->options().heartbeat);
 }
 
 void PeerMux::take_data(const Record& record, const Bytes& batch, Outcome& outcome) {
@@ -128,7 +129,7 @@ void PeerMux::take_data(const Record& record, const Bytes& batch, Outcome& outco
   if (view->kind == FrameKind::heartbeat) {
     return ingress_.consumed(record.slot, 1, record.body.size());
   }
-  if (!reader.anchor->push(*reader.attachment, *view, batch, record.body.size(), now(),
+  if (!reader.anchor->push(*reader.attachment, *view, batch, record.body.size(), outcome.time,
                            outcome.wakes)) {
     ingress_.refuse(record.slot, CloseReason::peer_gone);
     readers_[record.slot.index()] = {};
@@ -148,7 +149,7 @@ void PeerMux::take_close(const Record& record, Outcome& outcome) {
     if (ingress_.knows(record.slot)) {
       Reader& reader = readers_[record.slot.index()];
       if (reader.anchor != nullptr) {
-        reader.anchor->closed(*reader.attachment, now(), outcome.wakes);
+        reader.anchor->closed(*reader.attachment, outcome.time, outcome.wakes);
       }
     }
     return;
@@ -178,7 +179,7 @@ void PeerMux::violated(const Record& record, const char* why, Outcome& outcome) 
   ++counts_.violations;
   Reader& reader = readers_[record.slot.index()];
   if (reader.anchor != nullptr) {
-    reader.anchor->lost(*reader.attachment, why, now(), outcome.wakes);
+    reader.anchor->lost(*reader.attachment, why, outcome.time, outcome.wakes);
   }
   reader = {};
   ingress_.refuse(record.slot, CloseReason::protocol_error);

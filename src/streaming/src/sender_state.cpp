@@ -30,6 +30,11 @@ Op<void> SenderEnd::finalize() { return sender_->end(FrameKind::finalized); }
 Op<void> SenderEnd::detach() { return sender_->end(FrameKind::detached); }
 Op<void> SenderEnd::send_encoded(ByteSpan frame) { return Sender::send(sender_, frame); }
 Result<void> SenderEnd::try_send_encoded(ByteSpan frame) { return sender_->try_send(frame); }
-codec::msgpack::Writer& SenderEnd::writer() noexcept { return sender_->writer(); }
+codec::msgpack::Writer& SenderEnd::writer() noexcept {
+  // One for all of a thread's senders: what is encoded is copied before the next one is, and one
+  // of each would have left the cache by its next item.
+  thread_local codec::msgpack::Writer writer;
+  return writer;
+}
 
 }  // namespace velo::streaming

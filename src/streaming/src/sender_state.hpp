@@ -5,7 +5,6 @@
 #pragma once
 
 #include <velo/base/op.hpp>
-#include <velo/codec/msgpack.hpp>
 #include <velo/streaming/frame.hpp>
 #include <velo/streaming/handle.hpp>
 
@@ -30,7 +29,6 @@ class Sender {
   const StreamAnchorHandle& handle() const noexcept { return handle_; }
   Slot slot() const noexcept { return slot_; }
   std::stop_token stop_token() const { return stop_.get_token(); }
-  codec::msgpack::Writer& writer() noexcept { return writer_; }
 
   static Op<void> send(const std::shared_ptr<Sender>& sender, ByteSpan frame);
   Result<void> try_send(ByteSpan frame);
@@ -45,7 +43,6 @@ class Sender {
   const Slot slot_;
   const StreamAnchorHandle handle_;
   std::stop_source stop_;
-  codec::msgpack::Writer writer_;  ///< the user's thread only
 
   // Under the connection's lock.
   std::optional<Promise<void>> waiting_;
