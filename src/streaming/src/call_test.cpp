@@ -77,7 +77,8 @@ struct Reserved {
   }
 
   TimePoint start{1h};
-  Anchor anchor{inline_executor(), StreamAnchorHandle(WorkerId(1), 2), StreamOptions(), start};
+  Anchor anchor{inline_executor(), StreamAnchorHandle(WorkerId(1), 2), StreamOptions(), start,
+                std::make_shared<Tally>()};
 };
 
 // Found by the soak: the answer to the attachment, or the opening itself, was lost with its
