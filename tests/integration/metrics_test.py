@@ -39,6 +39,16 @@ class MetricsOfANode(ProgramTest):
     def test_events_are_there_too(self):
         self.assertRegex(self.page(), '(?m)^velo_events_pending\\{node="[0-9a-f-]{36}"\\} 0$')
 
+    def test_handlers_are_timed_from_a_microsecond_on(self):
+        code, _, err = self.run_velo("call", "echo", "--raw", "hello", "-d", self.folder)
+        self.assertEqual((code, err), (0, ""))
+        of_echo = [line for line in self.page().splitlines() if 'handler="echo"' in line]
+        counts = [line for line in of_echo if line.startswith("velo_messenger_handler_duration_seconds_count")]
+        self.assertEqual([line.split()[-1] for line in counts], ["1"])
+        bounds = [float(line.split('le="')[1].split('"')[0]) for line in of_echo
+                  if line.startswith("velo_messenger_handler_duration_seconds_bucket") and "+Inf" not in line]
+        self.assertLess(min(bounds), 2e-6)
+
     def test_there_is_nothing_else_to_see(self):
         with self.assertRaises(urllib.error.HTTPError) as caught:
             urllib.request.urlopen(self.url.replace("/metrics", "/"), timeout=PATIENCE)

@@ -6,7 +6,10 @@
 #include "waiting_send.hpp"
 #include "watching.hpp"
 
+#include <velo/base/log.hpp>
+
 #include <algorithm>
+#include <optional>
 
 namespace velo::messenger {
 namespace books_detail {
@@ -71,13 +74,44 @@ Result<void> Impl::publish_metrics(metrics::Registry& registry) {
   for (const auto& subsystem : subsystems_.all()) {
     if (added) added = fresh->add(*subsystem);
   }
-  if (added) metrics_ = std::move(fresh);
+  if (!added) return added;
+  metrics_ = std::move(fresh);
+  if (const auto counted = metrics_->add_frames(); !counted) {
+    VELO_LOG_WARN(messenger, "not every transport is counted apart",
+                  {"error", counted.error().to_string()});
+  }
+  meter_handlers();
+  const std::lock_guard links(links_mutex_);
+  for (const auto& [serial, link] : links_) {
+    link->set_meter(metrics_->frames_of(link->connection().transport_key()));
+  }
   return added;
+}
+
+void Impl::meter_handlers() {
+  std::optional<Error> refused;
+  handlers_.for_each([&](const Handler& handler) {
+    if (refused || handler.name().starts_with('_')) return;
+    if (auto added = metrics_->add(handler); !added) refused = added.error();
+  });
+  if (!refused) return;
+  VELO_LOG_WARN(messenger, "not every handler is counted apart", {"error", refused->to_string()});
+}
+
+void Impl::meter_new(Link* link) {
+  const std::lock_guard lock(metrics_mutex_);
+  if (metrics_ == nullptr) return;
+  if (link == nullptr) return meter_handlers();
+  link->set_meter(metrics_->frames_of(link->connection().transport_key()));
 }
 
 void Impl::withdraw_metrics() noexcept {
   const std::lock_guard lock(metrics_mutex_);
+  if (metrics_ == nullptr) return;
+  retired_meters_ = metrics_->meters();
   metrics_.reset();
+  const std::lock_guard links(links_mutex_);
+  for (const auto& [serial, link] : links_) link->set_meter(nullptr);
 }
 
 Op<NodeBooks> Impl::books_of(const InstanceId& peer, Duration timeout) {

@@ -148,7 +148,7 @@ void Impl::on_request(Link& link, const transport::InFrame& frame) {
       calls_->ledger().request_ended(link.account, ReceivedEnd::rejected);
       transport::OutFrame rejected(transport::FrameType::shutting_down, frame.header(), ByteSpan());
       rejected.lane = transport::OutFrame::any_lane;
-      (void)link.connection().send(rejected);
+      (void)link.send(rejected);
       return;
     }
     if (!dispatch_detail::is_noted(link, *header)) [[unlikely]] {

@@ -29,10 +29,14 @@ static bool is_another(const std::optional<Offer>& offer, WorkerId meant) {
 }  // namespace greeting_detail
 
 std::shared_ptr<Link> Impl::add_link(transport::ConnectionPtr connection, bool dialed) {
-  const std::lock_guard lock(links_mutex_);
-  const std::uint64_t serial = next_link_serial_++ & LinkMark::serial_mask;
-  auto link = std::make_shared<Link>(shared_from_this(), std::move(connection), serial, dialed);
-  links_.emplace(serial, link);
+  std::shared_ptr<Link> link;
+  {
+    const std::lock_guard lock(links_mutex_);
+    const std::uint64_t serial = next_link_serial_++ & LinkMark::serial_mask;
+    link = std::make_shared<Link>(shared_from_this(), std::move(connection), serial, dialed);
+    links_.emplace(serial, link);
+  }
+  meter_new(link.get());
   return link;
 }
 

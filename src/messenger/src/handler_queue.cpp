@@ -162,6 +162,7 @@ Result<void> Impl::register_handlers(std::vector<Handler> handlers, bool system)
     handler.set_queue(queues.back());
   }
   if (auto added = handlers_.add(std::move(handlers), system); !added) return added;
+  if (!system) meter_new(nullptr);
   {
     const std::lock_guard lock(queues_mutex_);
     queues_.insert(queues_.end(), queues.begin(), queues.end());

@@ -43,6 +43,11 @@ class HandlerTable {
     std::sort(names.begin(), names.end());
     return names;
   }
+  template <class Visit>
+  void for_each(Visit visit) const {
+    const std::lock_guard lock(mutex_);
+    for (const auto& handler : handlers_) visit(*handler);
+  }
   /// Whether some handler names its callers, and leaves this one out.
   bool hides_from(const ConnectionIdentity& caller) const;
 
@@ -61,11 +66,6 @@ class HandlerTable {
     void insert(std::uint64_t hash, const Handler* handler) noexcept;
   };
 
-  template <class Visit>
-  void for_each(Visit visit) const {
-    const std::lock_guard lock(mutex_);
-    for (const auto& handler : handlers_) visit(*handler);
-  }
   /// Under the mutex.
   Result<void> check(const Handler& handler, bool system) const;
   void insert(Handler handler);

@@ -66,11 +66,12 @@ class Impl final : public CallTableEvents,
   Op<NodeBooks> books_of(const InstanceId& peer, Duration timeout);
   Result<void> publish_metrics(metrics::Registry& registry);
   void withdraw_metrics() noexcept;
+  /// Counts what came after that; null: handlers.
+  void meter_new(Link* link);
   void register_books_handler();
   AnnouncementState announcement() const;
 
   // --- handler_queue.cpp
-  /// All or none.
   Result<void> register_handlers(std::vector<Handler> handlers, bool system);
   std::vector<std::shared_ptr<HandlerQueue>> handler_queues() const;
   const std::shared_ptr<MemoryBudget>& memory() const noexcept { return memory_; }
@@ -119,7 +120,7 @@ class Impl final : public CallTableEvents,
   // --- reconnect.cpp
   /// `elsewhere`: another path may be tried at once, however soon this connection broke.
   void link_lost(const std::shared_ptr<Peer>& peer, const Link& link, bool elsewhere = false);
-  /// On the peer's shard: the pause of `attempt` is over, or not wanted any longer.
+  /// On the peer's shard: the pause of `attempt` is over.
   void end_pause(const std::shared_ptr<Peer>& peer, std::uint64_t attempt);
 
   // --- handler_queries.cpp
@@ -181,7 +182,6 @@ class Impl final : public CallTableEvents,
   /// the link.
   void handle_hello(Link& link, const protocol::RequestHeader& header, ByteSpan payload);
   void handle_cancel(Link& link, ByteSpan payload) noexcept;
-  const Guard& guard() const noexcept { return guard_; }
 
   // --- drain.cpp
   Op<void> shutdown(ShutdownPolicy policy);
@@ -199,8 +199,6 @@ class Impl final : public CallTableEvents,
   void user_code_began() noexcept { running_user_code_.fetch_add(1, std::memory_order_acq_rel); }
   void user_code_ended() noexcept;
 
-  const Offer& offer() const noexcept { return offer_; }
-  bool extensions() const noexcept { return extensions_; }
   std::shared_ptr<Link> add_link(transport::ConnectionPtr connection, bool dialed);
   void close_if_stopped(Link& link) noexcept;
   Shard& shard(std::size_t index) noexcept { return world_.shard(index); }
@@ -379,7 +377,9 @@ class Impl final : public CallTableEvents,
   Subsystems subsystems_{*this};
   Staging staging_;
   std::mutex metrics_mutex_;
-  std::unique_ptr<NodeMetrics> metrics_;
+  std::unique_ptr<NodeMetrics> metrics_;  ///< under the mutex
+  std::shared_ptr<void> retired_meters_;  ///< of those that were withdrawn
+  void meter_handlers();                  ///< under the mutex
 
   mutable std::mutex waiting_mutex_;
   std::deque<std::shared_ptr<WaitingSend>> waiting_;

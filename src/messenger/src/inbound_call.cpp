@@ -5,6 +5,7 @@
 
 #include "handler_queue.hpp"
 #include "impl.hpp"
+#include "meters.hpp"
 
 #include <array>
 
@@ -84,6 +85,12 @@ void InboundCall::ended(ReceivedEnd end) noexcept {
   if (link_owner_) impl_.inbound_ended();
 }
 
+void InboundCall::note_begin() noexcept {
+  began_ = impl_.world().clock().now();
+  if (handler_.queue() == nullptr) return;
+  if (const HandlerMeter* meter = handler_.meter()) meter->lane_wait.record(began_ - arrived_);
+}
+
 bool InboundCall::abandon() noexcept {
   if (!win()) return false;
   link_.leave(*this);
@@ -116,6 +123,11 @@ void InboundCall::reject(const Error& error) noexcept {
 }
 
 void InboundCall::settle(HandlerResult result) noexcept {
+  if (began_ != TimePoint()) [[unlikely]] {
+    const Duration took = impl_.world().clock().now() - std::exchange(began_, TimePoint());
+    const HandlerMeter* meter = handler_.meter();
+    if (meter != nullptr) meter->count(request_.payload.size(), result, took);
+  }
   if (request_.trace != nullptr) [[unlikely]] {
     request_.trace->handler_over(result ? nullptr : &result.error());
   }

@@ -92,7 +92,9 @@ class InboundCall : public LaneItem {
 
   bool settled() const noexcept { return settled_.load(std::memory_order_acquire); }
   /// The handler begins; while the stretch lives, what it does belongs to the request's trace.
-  void begin_handler(std::optional<trace::Stretch>& stretch) const {
+  void begin_handler(std::optional<trace::Stretch>& stretch) {
+    if (handler_.meter() != nullptr) [[unlikely]]
+      note_begin();
     if (request_.trace == nullptr) [[likely]]
       return;
     stretch.emplace(request_.trace->begin_handler(handler_.name()));
@@ -109,6 +111,7 @@ class InboundCall : public LaneItem {
   InboundCall(std::shared_ptr<Impl> impl, std::shared_ptr<Link> link, const Handler& handler,
               Request request, const transport::InFrame& frame);
   void ended(ReceivedEnd end) noexcept;
+  void note_begin() noexcept;
   void trace_over(const Error* error) const noexcept {
     if (request_.trace != nullptr) [[unlikely]]
       request_.trace->over(error);
@@ -132,6 +135,7 @@ class InboundCall : public LaneItem {
   bool entered_ = false;
   Headers response_headers_;
   TimePoint arrived_;
+  TimePoint began_;  ///< of a handler that has a meter
   mutable std::mutex stop_mutex_;
   mutable std::optional<std::stop_source> stop_;
   bool stop_requested_ = false;

@@ -31,6 +31,9 @@ Link::Link(std::shared_ptr<Impl> impl, transport::ConnectionPtr connection, std:
 Link::~Link() = default;
 
 void Link::on_frame(transport::Connection& /*connection*/, const transport::InFrame& frame) {
+  if (const FrameMeter* meter = this->meter()) [[unlikely]] {
+    meter->count(frame);
+  }
   impl_.on_frame(*this, frame);
 }
 

@@ -8,6 +8,7 @@
 #include "call_table.hpp"
 #include "hello.hpp"
 #include "lanes.hpp"
+#include "meters.hpp"
 
 #include <velo/messenger/identity.hpp>
 #include <velo/messenger/message_id.hpp>
@@ -49,6 +50,18 @@ class Link final : public transport::ConnectionEvents, public std::enable_shared
   void on_closed(transport::Connection& connection, const Error& reason) override;
 
   transport::Connection& connection() const noexcept { return *connection_; }
+  /// As Connection::send(), counted where metrics are published.
+  transport::SendResult send(const transport::OutFrame& frame) noexcept {
+    const transport::SendResult sent = connection_->send(frame);
+    if (const FrameMeter* meter = this->meter()) [[unlikely]] {
+      meter->count(frame, sent.admission);
+    }
+    return sent;
+  }
+  const FrameMeter* meter() const noexcept { return meter_.load(std::memory_order_acquire); }
+  void set_meter(const FrameMeter* meter) noexcept {
+    meter_.store(meter, std::memory_order_release);
+  }
   std::uint64_t serial() const noexcept { return serial_; }
   bool dialed() const noexcept { return dialed_; }
   std::shared_ptr<Link> self() { return shared_from_this(); }
@@ -187,6 +200,7 @@ class Link final : public transport::ConnectionEvents, public std::enable_shared
   std::unique_ptr<const ConnectionIdentity> introduced_;
   std::atomic<const ConnectionIdentity*> identity_{&unintroduced_};
   std::atomic<std::uint64_t> only_for_{0};
+  std::atomic<const FrameMeter*> meter_{nullptr};
   std::string source_;
   std::atomic<bool> stranger_{false};
   std::atomic<std::int64_t> until_ns_{INT64_MAX};

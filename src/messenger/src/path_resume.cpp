@@ -295,7 +295,7 @@ bool PathEngine::send_ended(Link& link, const PendingSend& send) {
   transport::OutFrame frame(transport::FrameType::message, bytes, send.payload);
   frame.lane = link.take_lane(send.handler);
   if (link.sent_log != nullptr) link.sent_log->add(send, frame.lane);
-  const transport::SendResult sent = link.connection().send(frame);
+  const transport::SendResult sent = link.send(frame);
   if (sent.admission == transport::Admission::accepted) {
     if (link.sent_log != nullptr) kept_was_sent(link, send.id, send.pattern);
     return true;

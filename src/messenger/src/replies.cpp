@@ -17,7 +17,7 @@ transport::Admission Impl::send_reply_on(Link& link, transport::FrameType type, 
   if (header.size() + payload.size() <= link.agreement.frame_bytes_max) {
     transport::OutFrame frame(type, header, payload);
     frame.lane = transport::OutFrame::any_lane;
-    admission = link.connection().send(frame).admission;
+    admission = link.send(frame).admission;
   }
   if (admission != transport::Admission::too_large &&
       admission != transport::Admission::over_budget) {
@@ -72,7 +72,7 @@ transport::Admission Impl::refuse_reply(Link& link, transport::FrameType type, B
   }
   transport::OutFrame frame(type, bytes, as_bytes(error.context()));
   frame.lane = transport::OutFrame::any_lane;
-  return link.connection().send(frame).admission;
+  return link.send(frame).admission;
 }
 
 void Impl::reply_error(Link& link, const protocol::RequestHeader& request, const Error& error) {

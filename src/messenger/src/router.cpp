@@ -319,7 +319,7 @@ Impl::Transmitted Impl::transmit(Link& link, CallSlot& slot, MessageId id, const
   if (kept) paths_->keep(link, id, outgoing);
   const auto frame = router_detail::frame_of(ByteSpan(out).first(size), *body, lane, outgoing);
   const transport::SendResult sent =
-      tracer_ == nullptr ? link.connection().send(frame) : send_traced(link, outgoing, frame);
+      tracer_ == nullptr ? link.send(frame) : send_traced(link, outgoing, frame);
   switch (sent.admission) {
     case transport::Admission::accepted:
       if (!outgoing.system && !outgoing.again) {

@@ -66,7 +66,7 @@ transport::SendResult Impl::send_traced(Link& link, const Outgoing& outgoing,
       span = tracer_->open_below(span_names::transport_send, trace::SpanKind::producer, *parent);
     }
   }
-  const transport::SendResult sent = link.connection().send(frame);
+  const transport::SendResult sent = link.send(frame);
   if (span == nullptr) return sent;
   span->note("velo.transport", link.connection().transport_key());
   span->note("velo.frame_bytes", frame.header.size() + frame.payload.size());

@@ -90,7 +90,7 @@ bool Impl::send_cancel(Link& link, MessageId id, std::uint32_t lane) noexcept {
   transport::OutFrame frame(transport::FrameType::message, ByteSpan(header_bytes).first(size),
                             ByteSpan(body));
   frame.lane = lane;
-  const auto sent = link.connection().send(frame);
+  const auto sent = link.send(frame);
   return sent.admission != transport::Admission::over_budget;
 }
 

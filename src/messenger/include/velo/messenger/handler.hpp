@@ -14,6 +14,7 @@
 #include <velo/messenger/ordered.hpp>
 #include <velo/messenger/typed_body.hpp>
 
+#include <atomic>
 #include <cstddef>
 #include <functional>
 #include <memory>
@@ -40,8 +41,9 @@ using HandlerResult = Result<std::optional<Bytes>>;
 using HandlerDone = std::move_only_function<void(HandlerResult)>;
 
 namespace messenger {
+struct HandlerMeter;
 class HandlerQueue;
-}
+}  // namespace messenger
 
 namespace messenger_detail {
 
@@ -173,6 +175,13 @@ class Handler {
   messenger::HandlerQueue* queue() const noexcept { return queue_.get(); }
   void set_queue(std::shared_ptr<messenger::HandlerQueue> queue) { queue_ = std::move(queue); }
   void run(Context context, HandlerDone done) const { async_(std::move(context), std::move(done)); }
+  /// Null unless metrics are published.
+  const messenger::HandlerMeter* meter() const noexcept {
+    return meter_.meter.load(std::memory_order_acquire);
+  }
+  void set_meter(const messenger::HandlerMeter* meter) const noexcept {
+    meter_.meter.store(meter, std::memory_order_release);
+  }
 
  private:
   Handler(std::string name, HandlerKind kind) : name_(std::move(name)), kind_(kind) {}
@@ -185,6 +194,14 @@ class Handler {
   std::size_t max_queue_depth_ = messenger::limits::concurrent_depth_default;
   std::shared_ptr<messenger::HandlerQueue> queue_;
   std::vector<Who> callers_;
+  /// Set once the handler stands where it stays.
+  struct MeterPlace {
+    std::atomic<const messenger::HandlerMeter*> meter{nullptr};
+    MeterPlace() noexcept = default;
+    MeterPlace(MeterPlace&& /*other*/) noexcept {}
+    MeterPlace& operator=(MeterPlace&& /*other*/) noexcept { return *this; }
+  };
+  mutable MeterPlace meter_;
   Sync sync_;
   Async async_;
 };
