@@ -22,8 +22,8 @@ static ClusterOptions open_to_all() {
 }
 
 TEST(Watching, TellsWhatWaitsAndForHowLong) {
-  Cluster cluster(2, open_to_all());
   Gate gate;
+  Cluster cluster(2, open_to_all());
   ASSERT_TRUE(cluster[1].register_handler(gated("wait", gate)));
   auto first = cluster[0].unary("wait").instance(cluster.id(1)).send();
   ASSERT_TRUE(cluster.until([&] { return gate.waiting == 1; }));
@@ -120,8 +120,8 @@ TEST(Watching, IsForThisHostUnlessARuleSaysMore) {
 }
 
 TEST(RemoteDrain, WaitsForWhatRunsAndSaysHowItWent) {
-  Cluster cluster(2, open_to_all());
   Gate gate;
+  Cluster cluster(2, open_to_all());
   ASSERT_TRUE(cluster[1].register_handler(gated("wait", gate)));
   auto running = cluster[0].unary("wait").instance(cluster.id(1)).send();
   ASSERT_TRUE(cluster.until([&] { return gate.waiting == 1; }));
@@ -147,9 +147,9 @@ TEST(RemoteDrain, WaitsForWhatRunsAndSaysHowItWent) {
 }
 
 TEST(RemoteDrain, OfAMessengerThatIsDestroyedMeanwhileEndsWithIt) {
+  Gate gate;
   Cluster cluster(2, open_to_all());
   cluster.outsiders = true;
-  Gate gate;
   ASSERT_TRUE(cluster[1].register_handler(gated("wait", gate)));
   auto running = cluster[0].unary("wait").instance(cluster.id(1)).send();
   ASSERT_TRUE(cluster.until([&] { return gate.waiting == 1; }));
@@ -166,9 +166,9 @@ TEST(RemoteDrain, OfAMessengerThatIsDestroyedMeanwhileEndsWithIt) {
 }
 
 TEST(RemoteDrain, IsBoundedAndNamesWhatItCutOff) {
+  Gate gate;
   Cluster cluster(2, open_to_all());
   cluster.outsiders = true;
-  Gate gate;
   ASSERT_TRUE(cluster[1].register_handler(gated("wait", gate)));
   auto running = cluster[0].unary("wait").instance(cluster.id(1)).send();
   ASSERT_TRUE(cluster.until([&] { return gate.waiting == 1; }));
