@@ -82,6 +82,11 @@ Ingress::Verdict Ingress::on_data(Slot slot, std::uint32_t sequence, std::size_t
   return Verdict::accept;
 }
 
+bool Ingress::awaits_close(Slot slot, std::uint64_t session) const noexcept {
+  const State* state = find(slot);
+  return state != nullptr && state->session == session && state->phase != Phase::closed;
+}
+
 bool Ingress::on_close(Slot slot, std::uint64_t session) {
   State* state = find(slot);
   if (state == nullptr || (session != 0 && session != state->session)) {

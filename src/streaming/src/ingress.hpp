@@ -46,6 +46,8 @@ class Ingress {
   Verdict on_data(Slot slot, std::uint32_t sequence, std::size_t size);
   /// Takes back an open() that nothing came of; nothing is told.
   void forget(Slot slot) noexcept;
+  /// Whether the sender of that stream has still to close it.
+  bool awaits_close(Slot slot, std::uint64_t session) const noexcept;
   /// The sender has said everything. False: of a slot that is none, which the sender is told.
   bool on_close(Slot slot, std::uint64_t session);
 

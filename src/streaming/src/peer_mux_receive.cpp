@@ -138,10 +138,12 @@ void PeerMux::take_data(const Record& record, const Bytes& batch, Outcome& outco
 
 void PeerMux::take_close(const Record& record, Outcome& outcome) {
   // A slot's number means the sender's end in one direction and the receiver's in the other: only
-  // the sender says that all was sent, and only the receiver answers that, or anything else.
+  // the sender says that all was sent, and only the receiver answers that, or anything else. Of a
+  // node's stream to itself both ends are here, and the sender's word comes first.
   const bool terminal = record.reason == CloseReason::terminal_sent;
   const bool of_ours =
       egress_.knows(record.slot) &&
+      !(terminal && ingress_.awaits_close(record.slot, record.session)) &&
       (egress_.session(record.slot) == record.session || (!terminal && record.session == 0));
   if (!of_ours && !terminal) return;
   if (!of_ours) {

@@ -246,10 +246,15 @@ TEST(Streams, StreamsOfANodeToItselfAreStreams) {
   auto sender = cluster.sender(0, anchor.handle());
   auto producing = start_producing(sender, 0, 600);
   for (int i = 0; i < 600; ++i) ASSERT_EQ(cluster.next(anchor), std::to_string(i));
+  EXPECT_TRUE(producing->over);
   auto finalized = sender.finalize();
+  cluster.sim.run_for(1s);
+  EXPECT_FALSE(finalized.done());
   EXPECT_EQ(cluster.next(anchor), "finalized");
   EXPECT_TRUE(cluster.wait(std::move(finalized)));
-  EXPECT_TRUE(producing->over);
+  cluster.sim.run_for(1s);
+  EXPECT_EQ(cluster.on(0).counts().streams_out, 0u);
+  EXPECT_EQ(cluster.on(0).counts().streams_in, 0u);
 }
 
 TEST(Streams, ManySendersEachHaveTheirOwnOrderAndEnd) {
