@@ -107,6 +107,7 @@ void Queue::tick() {
   After after;
   TimePoint next = TimePoint::never();
   bool room = false;
+  bool set_up_now = false;
   {
     const std::lock_guard lock(mutex_);
     armed_ = TimePoint::never();
@@ -130,7 +131,9 @@ void Queue::tick() {
     expire_line(at, after);
     room = ask_for_room_ <= at;
     if (room) ask_for_room_ = TimePoint::never();
-    next = std::min({requests_.next_change(), leases_.next_change(), ask_for_room_});
+    set_up_now = set_up_again_ <= at;
+    if (set_up_now) set_up_again_ = TimePoint::never();
+    next = std::min({requests_.next_change(), leases_.next_change(), ask_for_room_, set_up_again_});
     for (const auto& [number, each] : receivers_) {
       // Who has heard nothing is patient beyond its own time.
       const TimePoint over = each->heard ? each->until : each->until + nats_.operation_timeout;
@@ -142,6 +145,7 @@ void Queue::tick() {
   }
   carry_out(std::move(after));
   if (room) next_in_line();
+  if (set_up_now) set_up();
   wake_at(next);
 }
 

@@ -156,6 +156,7 @@ class Queue final
   TimePoint ask_for_room_ = TimePoint::never();
   std::uint64_t next_receiver_ = 1;
   bool setting_up_ = false;
+  TimePoint set_up_again_ = TimePoint::never();
   bool ready_ = false;
   bool closed_ = false;
   bool ended_ = false;

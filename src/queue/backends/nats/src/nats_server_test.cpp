@@ -237,6 +237,23 @@ TEST_F(NatsServerTest, AnItemBeyondTheServersMessagesIsRefused) {
   EXPECT_TRUE(wait(queue->send(Bytes::copy("x")))) << "the connection is as it was";
 }
 
+TEST_F(NatsServerTest, AServerWithoutSpaceSaysSoAndIsUsedOnceItHasSome) {
+  testing::RealNatsOptions small;
+  small.store_mib_max = 1;
+  serve(small);
+  const auto queue = open();
+  const auto refused = wait(queue->send(Bytes::copy("x")));
+  ASSERT_FALSE(refused);
+  EXPECT_TRUE(refused.error().is(velo::Errc::overloaded)) << refused.error().to_string();
+  server->kill();
+  server->set_store_mib_max(1024);
+  server->start();
+  const auto sent = [&] { return wait(queue->send(Bytes::copy("x"))); };
+  auto answer = sent();
+  for (int i = 0; i < 100 && !answer; ++i) answer = sent();
+  EXPECT_TRUE(answer) << answer.error().to_string();
+}
+
 TEST_F(NatsServerTest, AServerWithoutJetStreamIsSaidToBeOne) {
   testing::RealNatsOptions bare;
   bare.jetstream = false;

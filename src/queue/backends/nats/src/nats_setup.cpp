@@ -8,6 +8,12 @@
 #include <utility>
 
 namespace velo::queue::nats {
+namespace nats_setup_detail {
+
+/// Until the queue is made again, after the server could not for want of space or the like.
+constexpr Duration pause = std::chrono::seconds(1);
+
+}  // namespace nats_setup_detail
 
 void Queue::set_up() {
   // Until the server has answered; what is sent meanwhile waits as long as it has time.
@@ -82,17 +88,20 @@ void Queue::set_up_consumer() {
 
 void Queue::set_up_fails(const Error& error) {
   // Refused for what we are, or the end: a later connection tries again. Refused for what we asked:
-  // it would be again.
-  const bool for_good = !error.is(velo::Errc::permission_denied) && !error.is(Errc::closed);
+  // it would be again. For want of something: perhaps not for long.
+  const bool later = error.is(velo::Errc::permission_denied) || error.is(Errc::closed);
+  const bool soon = error.is(velo::Errc::overloaded) || error.is(velo::Errc::io);
   {
     const std::lock_guard lock(mutex_);
-    setting_up_ = false;
-    if (for_good) broken_ = error;
+    setting_up_ = soon;
+    if (soon) set_up_again_ = now() + nats_setup_detail::pause;
+    if (!later && !soon) broken_ = error;
   }
-  if (!for_good) return;
+  if (later) return;
   VELO_LOG_WARN(queue, "a queue in NATS cannot be used", {"queue", name_},
                 {"error", error.to_string()});
   fail_all(error);
+  if (soon) wake_at(now() + nats_setup_detail::pause);
 }
 
 void Queue::set_up_ends() {

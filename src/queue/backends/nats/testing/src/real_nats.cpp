@@ -114,7 +114,8 @@ void RealNats::write_configuration() const {
   std::ofstream file(folder_ + "/nats.conf");
   file << "listen: 127.0.0.1:" << port_ << "\n";
   if (options_.jetstream) {
-    file << "jetstream { store_dir: \"" << folder_ << "/store\", max_mem: 256M, max_file: 1G }\n";
+    file << "jetstream { store_dir: \"" << folder_
+         << "/store\", max_mem: 256M, max_file: " << options_.store_mib_max << "M }\n";
   }
   if (options_.payload_bytes_max > 0) file << "max_payload: " << options_.payload_bytes_max << "\n";
   if (!certificate_file().empty()) {
@@ -126,6 +127,11 @@ void RealNats::write_configuration() const {
     file << "authorization { user: \"" << options_.user << "\", password: \"" << options_.password
          << "\" }\n";
   }
+}
+
+void RealNats::set_store_mib_max(std::size_t mib) {
+  options_.store_mib_max = mib;
+  write_configuration();
 }
 
 void RealNats::start() {

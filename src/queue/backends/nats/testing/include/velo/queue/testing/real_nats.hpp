@@ -17,6 +17,7 @@ struct RealNatsOptions {
   std::string user;
   std::string password;
   std::size_t payload_bytes_max = 0;  ///< of the server's messages; 0: its own default
+  std::size_t store_mib_max = 1024;
   bool jetstream = true;
   bool tls = false;  ///< with a certificate of its own for 127.0.0.1, made by openssl's program
 
@@ -42,6 +43,8 @@ class RealNats {
   void kill();
   /// Starts it again on the same port.
   void start();
+  /// For its next start.
+  void set_store_mib_max(std::size_t mib);
   /// It keeps its connections, and says nothing.
   void freeze();
   void thaw();
@@ -50,7 +53,7 @@ class RealNats {
   void write_configuration() const;
   void make_certificate() const;
 
-  const RealNatsOptions options_;
+  RealNatsOptions options_;
   std::string folder_;
   std::uint16_t port_ = 0;
   pid_t process_ = -1;
