@@ -232,7 +232,7 @@ void MemoryQueueState::pump_receivers(TimePoint now, Ends& ends) {
       for (const Lease lease : leases) {
         if (self == nullptr) return;
         (void)self->now<void>(
-            [lease](QueueCore& core, TimePoint at) { return core.nack(at, lease, Duration(0)); });
+            [lease](QueueCore& core, TimePoint by) { return core.nack(by, lease, Duration(0)); });
       }
     });
     at = receivers_.erase(at);
