@@ -53,12 +53,11 @@ constexpr Series all[] = {
      [](const QueueState& state) { return state.delayed; }},
     {metrics::Kind::gauge, "velo_queue_bytes", "Bytes of the items that a queue holds", "",
      [](const QueueState& state) { return state.bytes; }},
-    {metrics::Kind::gauge, "velo_queue_oldest_milliseconds",
+    {metrics::Kind::gauge, "velo_queue_oldest_seconds",
      "Age of the oldest item that is not settled", "",
      [](const QueueState& state) {
-       using std::chrono::milliseconds;
-       return static_cast<std::uint64_t>(
-           std::chrono::duration_cast<milliseconds>(state.oldest).count());
+       using std::chrono::seconds;
+       return static_cast<std::uint64_t>(std::chrono::duration_cast<seconds>(state.oldest).count());
      }},
     {metrics::Kind::counter, "velo_queue_sent_total", "Items that were queued", "",
      [](const QueueState& state) { return state.queued; }},

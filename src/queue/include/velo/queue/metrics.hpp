@@ -15,7 +15,7 @@ namespace velo::queue {
 
 /// Registers, with the label `queue`:
 ///   velo_queue_items{state="ready"|"leased"|"delayed"}, velo_queue_bytes,
-///   velo_queue_oldest_milliseconds (gauges);
+///   velo_queue_oldest_seconds (gauges);
 ///   velo_queue_sent_total, _acked_total, _redelivered_total, _dead_lettered_total, _refused_total,
 ///   _duplicates_total (counters, since the queue began; see QueueState and the backend).
 /// A snapshot of a queue in memory is of its instant. A queue elsewhere is asked by one snapshot
