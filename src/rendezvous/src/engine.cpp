@@ -52,7 +52,7 @@ Result<DataHandle> Engine::add(Source source, const Terms& terms) {
       handle = DataHandle(self_.worker, id);
       if (added || !added.error().is(velo::Errc::already_exists)) break;
     }
-    if (!tally_.counted(Operation::register_, added)) return added.error();
+    if (!tally_.counted(Operation::registering, added)) return added.error();
     due = store_.next_end();
   }
   rearm_soon(due);

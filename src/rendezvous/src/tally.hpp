@@ -23,7 +23,7 @@ namespace velo::rendezvous {
 
 /// All but the last are the owner's; `get` is a whole transfer at the reader.
 enum class Operation : std::uint8_t {
-  register_,
+  registering,
   metadata,
   acquire,
   pull,

@@ -103,12 +103,12 @@ class Sampling {
 class Stretch {
  public:
   explicit Stretch(std::shared_ptr<const TraceContext> context = nullptr) noexcept
-      : context_(std::move(context)), outer_(std::exchange(innermost_, this)) {}
+      : context_(std::move(context)), outer_(std::exchange(top_of_thread, this)) {}
   Stretch(const Stretch&) = delete;
   Stretch& operator=(const Stretch&) = delete;
-  ~Stretch() { innermost_ = outer_; }
+  ~Stretch() { top_of_thread = outer_; }
 
-  static Stretch* innermost() noexcept { return innermost_; }
+  static Stretch* innermost() noexcept { return top_of_thread; }
 
  private:
   friend const TraceContext* current() noexcept;
@@ -117,25 +117,25 @@ class Stretch {
 
   std::shared_ptr<const TraceContext> context_;
   Stretch* const outer_;
-  static inline constinit thread_local Stretch* innermost_ = nullptr;
+  static inline constinit thread_local Stretch* top_of_thread = nullptr;
 };
 
 /// What the running code works for; null when that is not traced. Handlers of a messenger, the
 /// coroutines they are and the callbacks they attach run with the context of their request.
 inline const TraceContext* current() noexcept {
-  const Stretch* here = Stretch::innermost_;
+  const Stretch* here = Stretch::top_of_thread;
   return here == nullptr ? nullptr : here->context_.get();
 }
 /// For continuations, which go on elsewhere: null when nothing is current.
 inline std::shared_ptr<const TraceContext> keep_current() noexcept {
-  const Stretch* here = Stretch::innermost_;
+  const Stretch* here = Stretch::top_of_thread;
   if (here == nullptr) [[likely]]
     return nullptr;
   return here->context_;
 }
 /// The rest of the innermost stretch works for `context`; nothing happens outside of stretches.
 inline void work_for(std::shared_ptr<const TraceContext> context) noexcept {
-  if (Stretch::innermost_ != nullptr) Stretch::innermost_->context_ = std::move(context);
+  if (Stretch::top_of_thread != nullptr) Stretch::top_of_thread->context_ = std::move(context);
 }
 
 }  // namespace velo::trace

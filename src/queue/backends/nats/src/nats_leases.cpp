@@ -107,6 +107,7 @@ std::size_t Leases::dying_count() const noexcept {
 
 std::vector<std::string> Leases::take_all() {
   std::vector<std::string> all;
+  all.reserve(held_.size());
   for (auto& [item, held] : held_) all.push_back(std::move(held.ack));
   held_.clear();
   return all;

@@ -325,9 +325,10 @@ void Link::write_queue() {
 
 void Link::write(const Message& message) {
   natsMsg* msg = nullptr;
-  natsStatus status = natsMsg_Create(
-      &msg, message.subject.c_str(), message.reply.empty() ? nullptr : message.reply.c_str(),
-      message.payload.text().data(), static_cast<int>(message.payload.size()));
+  natsStatus status = natsMsg_Create(&msg, message.subject.c_str(),
+                                     message.reply.empty() ? nullptr : message.reply.c_str(),
+                                     reinterpret_cast<const char*>(message.payload.data()),
+                                     static_cast<int>(message.payload.size()));
   for (const auto& [name, value] : message.headers) {
     if (status == NATS_OK) status = natsMsgHeader_Set(msg, name.c_str(), value.c_str());
   }

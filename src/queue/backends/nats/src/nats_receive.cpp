@@ -23,8 +23,9 @@ constexpr int time_over = 408;
 static std::optional<std::pair<std::uint64_t, std::uint64_t>> asked_by(std::string_view text) {
   std::uint64_t number = 0;
   std::uint64_t round = 0;
-  const char* end = text.data() + text.size();
-  const auto first = std::from_chars(text.data(), end, number);
+  const char* begin = text.data();
+  const char* end = begin + text.size();
+  const auto first = std::from_chars(begin, end, number);
   if (first.ec != std::errc() || first.ptr == end || *first.ptr != '-') return {};
   const auto second = std::from_chars(first.ptr + 1, end, round);
   if (second.ec != std::errc() || second.ptr != end) return {};
@@ -238,6 +239,7 @@ void Queue::return_leases(const Batch& batch, After& after) {
 
 void Queue::tick_receivers(TimePoint at, After& after) {
   std::vector<std::uint64_t> numbers;
+  numbers.reserve(receivers_.size());
   for (const auto& [number, receiver] : receivers_) numbers.push_back(number);
   for (const std::uint64_t number : numbers) {
     const ReceiverPtr receiver = receivers_.find(number)->second;
