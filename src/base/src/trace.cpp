@@ -47,7 +47,8 @@ static bool is_key(std::string_view key) noexcept {
     if (text.empty() || text.size() > longest) return false;
     const char first = text.front();
     const bool letter = first >= 'a' && first <= 'z';
-    if (!letter && !(digit_first && first >= '0' && first <= '9')) return false;
+    const bool digit = digit_first && first >= '0' && first <= '9';
+    if (!letter && !digit) return false;
     return std::ranges::all_of(text, is_key_char);
   };
   if (at == std::string_view::npos) return part(key, 256, true);
