@@ -205,7 +205,7 @@ void Impl::on_request(Link& link, const transport::InFrame& frame) {
   dispatch(link, *handler, std::move(request), frame);
 }
 
-void Impl::dispatch(Link& link, const Handler& handler, InboundCall::Request request,
+void Impl::dispatch(Link& link, const Handler& handler, InboundCall::Request&& request,
                     const transport::InFrame& frame) {
   if (link.stranger()) link.stranger_made_sense();
   if (tracer_ != nullptr || !request.headers.empty()) [[unlikely]] {
@@ -234,7 +234,7 @@ void Impl::dispatch(Link& link, const Handler& handler, InboundCall::Request req
                            call});
 }
 
-void Impl::run_inline(Link& link, const Handler& handler, InboundCall::Request request,
+void Impl::run_inline(Link& link, const Handler& handler, InboundCall::Request&& request,
                       const transport::InFrame& frame) {
   InboundCall call(*this, link, handler, std::move(request), frame);
   Context context(call, false);

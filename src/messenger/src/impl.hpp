@@ -310,9 +310,9 @@ class Impl final : public CallTableEvents,
   void on_rejected(Link& link, const transport::InFrame& frame);
   /// The slot that `id` names, if what ends its call may come on this link; null otherwise.
   CallSlot* answerable(Link& link, MessageId id) const noexcept;
-  void dispatch(Link& link, const Handler& handler, InboundCall::Request request,
+  void dispatch(Link& link, const Handler& handler, InboundCall::Request&& request,
                 const transport::InFrame& frame);
-  void run_inline(Link& link, const Handler& handler, InboundCall::Request request,
+  void run_inline(Link& link, const Handler& handler, InboundCall::Request&& request,
                   const transport::InFrame& frame);
   void malformed(Link& link, const Error& error);
   void end_calls_of(Link& link, const Error& reason,

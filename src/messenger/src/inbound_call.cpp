@@ -11,7 +11,7 @@
 
 namespace velo::messenger {
 
-InboundCall::InboundCall(Impl& impl, Link& link, const Handler& handler, Request request,
+InboundCall::InboundCall(Impl& impl, Link& link, const Handler& handler, Request&& request,
                          const transport::InFrame& frame)
     : impl_(impl),
       link_(link),
@@ -24,7 +24,7 @@ InboundCall::InboundCall(Impl& impl, Link& link, const Handler& handler, Request
 }
 
 InboundCall::InboundCall(std::shared_ptr<Impl> impl, std::shared_ptr<Link> link,
-                         const Handler& handler, Request request, const transport::InFrame& frame)
+                         const Handler& handler, Request&& request, const transport::InFrame& frame)
     : impl_owner_(std::move(impl)),
       link_owner_(std::move(link)),
       impl_(*impl_owner_),
@@ -39,7 +39,7 @@ InboundCall::InboundCall(std::shared_ptr<Impl> impl, std::shared_ptr<Link> link,
   for (const auto& [name, value] : request_.headers) held_bytes_ += name.size() + value.size();
 }
 
-InboundCall* InboundCall::create(Impl& impl, Link& link, const Handler& handler, Request request,
+InboundCall* InboundCall::create(Impl& impl, Link& link, const Handler& handler, Request&& request,
                                  const transport::InFrame& frame) {
   return new InboundCall(impl.shared_from_this(), link.self(), handler, std::move(request), frame);
 }

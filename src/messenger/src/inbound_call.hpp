@@ -37,10 +37,10 @@ class InboundCall : public LaneItem {
   };
 
   /// For inline handlers: borrows everything, `link` included.
-  InboundCall(Impl& impl, Link& link, const Handler& handler, Request request,
+  InboundCall(Impl& impl, Link& link, const Handler& handler, Request&& request,
               const transport::InFrame& frame);
   /// For all others: owns a copy (or a share) of the payload. Starts with one reference.
-  static InboundCall* create(Impl& impl, Link& link, const Handler& handler, Request request,
+  static InboundCall* create(Impl& impl, Link& link, const Handler& handler, Request&& request,
                              const transport::InFrame& frame);
   InboundCall(const InboundCall&) = delete;
   InboundCall& operator=(const InboundCall&) = delete;
@@ -109,7 +109,7 @@ class InboundCall : public LaneItem {
 
  private:
   InboundCall(std::shared_ptr<Impl> impl, std::shared_ptr<Link> link, const Handler& handler,
-              Request request, const transport::InFrame& frame);
+              Request&& request, const transport::InFrame& frame);
   void ended(ReceivedEnd end) noexcept;
   void note_begin() noexcept;
   void trace_over(const Error* error) const noexcept {
