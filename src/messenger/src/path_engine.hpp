@@ -82,7 +82,7 @@ class PathEngine {
   // --- path_resume.cpp
   /// Of a link that resumes: before a request is sent, and after it was. Any thread.
   void keep(Link& link, MessageId id, const Outgoing& outgoing);
-  void kept_was_sent(Link& link, MessageId id, Pattern pattern);
+  void kept_was_sent(Link& link, MessageId id, Pattern pattern, std::uint32_t lane);
   /// The peer answered our greeting on `link`: what a dead connection left goes first, then what
   /// waits.
   void greeted(const PeerPtr& peer, const LinkPtr& link);

@@ -14,6 +14,7 @@
 
 #include <algorithm>
 #include <array>
+#include <bit>
 #include <unordered_set>
 #include <utility>
 
@@ -67,14 +68,14 @@ void PathEngine::keep(Link& link, MessageId id, const Outgoing& outgoing) {
   link.sent_log->add(std::move(send), lane);
 }
 
-void PathEngine::kept_was_sent(Link& link, MessageId id, Pattern pattern) {
-  if (link.sent_log->sent(id, pattern)) confirm(link);
+void PathEngine::kept_was_sent(Link& link, MessageId id, Pattern pattern, std::uint32_t lane) {
+  if (link.sent_log->sent(id, pattern, lane)) confirm(link);
 }
 
 void PathEngine::confirm(Link& link) {
   const PeerPtr peer = impl_.find_peer(link.peer);
   if (peer == nullptr) return;
-  link.sent_log->begin_confirmation();
+  const std::uint32_t lanes = link.sent_log->begin_confirmation();
   PathMessage message;
   message.op = "barrier";
   struct Answers {
@@ -83,9 +84,9 @@ void PathEngine::confirm(Link& link) {
     explicit Answers(std::size_t count) : left(count) {}
   };
   // All of them on the peer's shard.
-  const std::vector<std::uint32_t> lanes = link.lanes();
-  const auto answers = std::make_shared<Answers>(lanes.size());
-  for (const std::uint32_t lane : lanes) {
+  const auto answers = std::make_shared<Answers>(static_cast<std::size_t>(std::popcount(lanes)));
+  for (std::uint32_t lane = 0; lane <= request_lanes; ++lane) {
+    if ((lanes >> lane & 1U) == 0) continue;
     ask(peer, link.self(), message, lane,
         [impl = impl_.shared_from_this(), held = link.self(), answers](Result<PathAnswer> answer,
                                                                        Duration /*took*/) {
@@ -297,7 +298,7 @@ bool PathEngine::send_ended(Link& link, const PendingSend& send) {
   if (link.sent_log != nullptr) link.sent_log->add(send, frame.lane);
   const transport::SendResult sent = link.send(frame);
   if (sent.admission == transport::Admission::accepted) {
-    if (link.sent_log != nullptr) kept_was_sent(link, send.id, send.pattern);
+    if (link.sent_log != nullptr) kept_was_sent(link, send.id, send.pattern, frame.lane);
     return true;
   }
   if (link.sent_log != nullptr) link.sent_log->remove(send.id);

@@ -130,7 +130,7 @@ void PathEngine::finish_switch(const PeerPtr& peer) {
                  {"from", std::string(old->route->key())}, {"to", std::string(next->route->key())});
   if (old->sent_log != nullptr) {
     // The peer has taken in all of it.
-    old->sent_log->begin_confirmation();
+    (void)old->sent_log->begin_confirmation();
     (void)old->sent_log->confirmed();
   }
   retire(old, path_switch_detail::retire_first);

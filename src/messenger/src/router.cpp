@@ -326,7 +326,7 @@ Impl::Transmitted Impl::transmit(Link& link, CallSlot& slot, MessageId id, const
         calls_->ledger().accepted(link.account, outgoing.pattern);
       }
       if (outgoing.may_be_lost) calls_->ledger().may_be_lost(link.account);
-      if (kept) paths_->kept_was_sent(link, id, outgoing.pattern);
+      if (kept) paths_->kept_was_sent(link, id, outgoing.pattern, lane);
       // The call may have ended inside send(); its slot stays ours until the Op is handed out.
       if (hold == SlotHold::held) slot.stream_end.store(sent.end, std::memory_order_release);
       if (outgoing.pattern != Pattern::fire) return Transmitted::done;

@@ -28,13 +28,14 @@ void SentLog::add(PendingSend send, std::uint32_t lane, Bytes origin) {
   kept_.insert_or_assign(key, std::move(kept));
 }
 
-bool SentLog::sent(MessageId id, Pattern pattern) {
+bool SentLog::sent(MessageId id, Pattern pattern, std::uint32_t lane) {
   const std::lock_guard lock(mutex_);
   const auto found = kept_.find(id.local());
   if (found != kept_.end()) found->second.sent = true;
   if (pattern != Pattern::fire) return false;
   if (found == kept_.end()) ++unkept_;
   ++fires_;
+  fire_lanes_ |= 1U << lane;
   return !std::exchange(confirming_, true);
 }
 
@@ -44,13 +45,15 @@ void SentLog::remove(MessageId id) {
   if (found != kept_.end()) erase(found);
 }
 
-void SentLog::begin_confirmation() {
+std::uint32_t SentLog::begin_confirmation() {
   const std::lock_guard lock(mutex_);
   fires_ = 0;
+  confirming_lanes_ = std::exchange(fire_lanes_, 0);
   unkept_covered_ = unkept_;
   for (auto& [key, kept] : kept_) {
     if (kept.sent && kept.send.pattern == Pattern::fire) kept.covered = true;
   }
+  return confirming_lanes_;
 }
 
 bool SentLog::confirmed() {
@@ -68,6 +71,7 @@ bool SentLog::confirmed() {
 void SentLog::confirmation_failed() {
   const std::lock_guard lock(mutex_);
   confirming_ = false;
+  fire_lanes_ |= std::exchange(confirming_lanes_, 0);
 }
 
 std::uint64_t SentLog::take_unkept() {

@@ -41,11 +41,11 @@ class SentLog {
   void add(PendingSend send, std::uint32_t lane, Bytes origin = {});
   /// The connection took it. True: nobody has asked for a confirmation of fire-and-forget, and the
   /// caller should.
-  bool sent(MessageId id, Pattern pattern);
+  bool sent(MessageId id, Pattern pattern, std::uint32_t lane);
   /// It was answered, was not taken, or went elsewhere.
   void remove(MessageId id);
-  /// All that was sent by now is about to be confirmed.
-  void begin_confirmation();
+  /// All that was sent by now is about to be confirmed. In which lanes, as bits.
+  std::uint32_t begin_confirmation();
   /// It is. True: there is more to ask for.
   bool confirmed();
   /// It was not answered: the next fire-and-forget asks again.
@@ -69,6 +69,8 @@ class SentLog {
   std::size_t fires_ = 0;             ///< that nobody has asked to be confirmed
   std::uint64_t unkept_ = 0;          ///< fire-and-forget that was sent and could not be kept
   std::uint64_t unkept_covered_ = 0;  ///< of which a confirmation was asked for
+  std::uint32_t fire_lanes_ = 0;      ///< of fires_
+  std::uint32_t confirming_lanes_ = 0;
   bool confirming_ = false;
   std::size_t prune_at_ = 256;
 };

@@ -22,9 +22,9 @@ static PendingSend send_of(Pattern pattern, std::uint64_t number) {
 class SentLogTest : public ::testing::Test {
  protected:
   /// Whether it asks for a confirmation.
-  bool fire(std::uint64_t number) {
-    log.add(send_of(Pattern::fire, number), 0);
-    return log.sent(MessageId(WorkerId{7}, number), Pattern::fire);
+  bool fire(std::uint64_t number, std::uint32_t lane = 0) {
+    log.add(send_of(Pattern::fire, number), lane);
+    return log.sent(MessageId(WorkerId{7}, number), Pattern::fire, lane);
   }
 
   std::shared_ptr<MemoryBudget> memory = std::make_shared<MemoryBudget>();
@@ -34,7 +34,7 @@ class SentLogTest : public ::testing::Test {
 TEST_F(SentLogTest, KeepsFireAndForgetUntilItIsConfirmed) {
   EXPECT_TRUE(fire(1));
   EXPECT_FALSE(fire(2)) << "one confirmation at a time";
-  log.begin_confirmation();
+  (void)log.begin_confirmation();
   EXPECT_FALSE(fire(3));
   EXPECT_TRUE(log.confirmed()) << "the third is not";
   const auto left = log.take_all();
@@ -44,9 +44,22 @@ TEST_F(SentLogTest, KeepsFireAndForgetUntilItIsConfirmed) {
 
 TEST_F(SentLogTest, AConfirmationThatIsNotAnsweredIsAskedForAgain) {
   EXPECT_TRUE(fire(1));
-  log.begin_confirmation();
+  (void)log.begin_confirmation();
   log.confirmation_failed();
   EXPECT_TRUE(fire(2));
+}
+
+TEST_F(SentLogTest, ConfirmsInTheLanesThatWereUsed) {
+  (void)fire(1, 3);
+  (void)fire(2, 5);
+  EXPECT_EQ(log.begin_confirmation(), 1U << 3 | 1U << 5);
+  (void)fire(3, 7);
+  log.confirmation_failed();
+  EXPECT_EQ(log.begin_confirmation(), 1U << 3 | 1U << 5 | 1U << 7) << "those of before once more";
+  EXPECT_FALSE(log.confirmed());
+  EXPECT_EQ(log.take_all().size(), 0U);
+  (void)fire(4, 2);
+  EXPECT_EQ(log.begin_confirmation(), 1U << 2);
 }
 
 TEST_F(SentLogTest, GivesAllBackInOrder) {
@@ -62,7 +75,7 @@ TEST_F(SentLogTest, GivesAllBackInOrder) {
 TEST_F(SentLogTest, FireAndForgetThatFoundNoRoomIsCountedUntilItIsConfirmed) {
   for (std::uint64_t i = 1; i <= limits::kept_requests_max; ++i) (void)fire(i);
   (void)fire(limits::kept_requests_max + 1);
-  log.begin_confirmation();
+  (void)log.begin_confirmation();
   (void)fire(limits::kept_requests_max + 2);
   (void)log.confirmed();
   EXPECT_EQ(log.take_unkept(), 1U) << "the first of the two was confirmed";
