@@ -25,14 +25,19 @@ struct HttpResponse::Parser {
   std::string body;
   bool started = false;
   bool in_chunk_head = false;  ///< of which Beast wants more
+  std::size_t head_bytes = 0;  ///< parsed of the head
 
   explicit Parser(std::size_t max) : body_bytes_max(max) {
-    beast.eager(true);
-    beast.header_limit(static_cast<std::uint32_t>(limits::etcd_head_bytes_max));
+    // One element at a time, whose length is known then.
+    beast.eager(false);
+    // Beast's own limit depends on where the pieces end.
+    beast.header_limit(static_cast<std::uint32_t>(2 * limits::etcd_head_bytes_max));
     beast.body_limit(boost::none);  // what counts is how much is held
   }
 
   Result<void> parse();
+  /// Whether what was parsed of the head, or the head of a chunk, is longer than it may be.
+  bool head_too_long(bool in_head, std::size_t used, std::size_t got);
 };
 
 namespace http_response_detail {
@@ -40,6 +45,10 @@ namespace http_response_detail {
 /// Asked again with less than a last chunk's head ("0", and two ends of lines), Beast gives up the
 /// process. After any incomplete one at least this much is to come.
 constexpr std::size_t chunk_head_bytes_min = 5;
+
+static Error head_too_long() {
+  return velo::make_error(velo::Errc::overloaded, "HTTP: a head is too long");
+}
 
 static Error refused(const boost::beast::error_code& code) {
   if (code == http::error::header_limit || code == http::error::body_limit) {
@@ -49,6 +58,12 @@ static Error refused(const boost::beast::error_code& code) {
 }
 
 }  // namespace http_response_detail
+
+bool HttpResponse::Parser::head_too_long(bool in_head, std::size_t used, std::size_t got) {
+  if (in_head) head_bytes += used;
+  const std::size_t length = in_head ? head_bytes : used;
+  return got == 0 && length > limits::etcd_head_bytes_max;
+}
 
 Result<void> HttpResponse::Parser::parse() {
   if (in_chunk_head && unparsed.size() < http_response_detail::chunk_head_bytes_min) return {};
@@ -63,12 +78,14 @@ Result<void> HttpResponse::Parser::parse() {
     target.data = piece.data();
     target.size = piece.size();
     target.more = true;
+    const bool in_head = !beast.is_header_done();
     boost::beast::error_code code;
     const std::size_t used = beast.put(boost::asio::buffer(rest.data(), rest.size()), code);
     const std::size_t got = piece.size() - target.size;
     if (body.size() + got > body_bytes_max) {
       return velo::make_error(velo::Errc::overloaded, "HTTP: the body is too long");
     }
+    if (head_too_long(in_head, used, got)) return http_response_detail::head_too_long();
     body.append(piece.data(), got);
     rest.remove_prefix(used);
     if (code == http::error::need_more) {
@@ -78,8 +95,9 @@ Result<void> HttpResponse::Parser::parse() {
     if (code && code != http::error::need_buffer) return http_response_detail::refused(code);
     if (used == 0 && got == 0) break;
   }
-  if (rest.size() > limits::etcd_head_bytes_max) {
-    return velo::make_error(velo::Errc::overloaded, "HTTP: a head is too long");
+  const std::size_t before = beast.is_header_done() ? 0 : head_bytes;
+  if (before + rest.size() > limits::etcd_head_bytes_max) {
+    return http_response_detail::head_too_long();
   }
   unparsed.erase(0, unparsed.size() - rest.size());
   return {};

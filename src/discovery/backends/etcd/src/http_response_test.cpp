@@ -102,6 +102,33 @@ TEST(HttpResponse, HeadHasALimit) {
   }
 }
 
+/// Of a response of which one head has `bytes` bytes.
+static bool accepted(const std::string& before, const std::string& after, std::size_t bytes,
+                     std::size_t outside, std::size_t piece) {
+  const std::string fill(bytes + outside - before.size() - after.size(), 'x');
+  const std::string text = before + fill + after;
+  HttpResponse response(body_max);
+  for (std::size_t at = 0; at < text.size(); at += piece) {
+    if (!response.feed(std::string_view(text).substr(at, piece))) return false;
+  }
+  return response.has_head();
+}
+
+TEST(HttpResponse, ALongHeadIsJudgedAlikeHoweverItArrives) {
+  constexpr std::size_t max = limits::etcd_head_bytes_max;
+  const std::string head = "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n";
+  for (const std::size_t piece : {std::size_t{1}, std::size_t{63}, std::size_t{64},
+                                  std::size_t{1000}, std::size_t{4096}, std::size_t{1} << 20}) {
+    const std::string start = "HTTP/1.1 200 OK\r\nContent-Length: 0\r\nX: ";
+    EXPECT_TRUE(accepted(start, "\r\n\r\n", max, 0, piece)) << piece;
+    EXPECT_FALSE(accepted(start, "\r\n\r\n", max + 1, 0, piece)) << piece;
+    EXPECT_FALSE(accepted(start, "\r\n\r\n", max + 700, 0, piece)) << piece;
+    EXPECT_TRUE(accepted(head + "1;", "\r\n", max, head.size(), piece)) << piece;
+    EXPECT_FALSE(accepted(head + "1;", "\r\n", max + 1, head.size(), piece)) << piece;
+    EXPECT_FALSE(accepted(head + "1;", "\r\n", max + 700, head.size(), piece)) << piece;
+  }
+}
+
 TEST(HttpResponse, WhatIsNoResponseIsRefused) {
   for (const char* text :
        {"hello world, this is no HTTP\r\n\r\n", "POST / HTTP/1.1\r\n\r\n",
