@@ -5,8 +5,7 @@
 #pragma once
 
 #include <velo/base/network.hpp>
-
-#include <sys/types.h>
+#include <velo/testing/server_process.hpp>
 
 #include <cstdint>
 #include <string>
@@ -20,25 +19,22 @@ class RealEtcd {
 
   /// Starts it and waits until it answers; aborts if it does not within 30 s.
   RealEtcd();
-  RealEtcd(const RealEtcd&) = delete;
-  ~RealEtcd();
 
   Endpoint endpoint() const { return Endpoint::tcp("127.0.0.1", client_port_); }
   /// Kills it; its data stay.
-  void kill();
+  void kill() { process_.kill(); }
   /// Its data go, too.
   void wipe();
   /// Starts it again on the same port.
   void start();
   /// It keeps its connections, and says nothing.
-  void freeze();
-  void thaw();
+  void freeze() { process_.freeze(); }
+  void thaw() { process_.thaw(); }
 
  private:
-  std::string folder_;
+  velo::testing::ServerProcess process_;
   std::uint16_t client_port_ = 0;
   std::uint16_t peer_port_ = 0;
-  pid_t process_ = -1;
 };
 
 }  // namespace velo::discovery::testing

@@ -4,7 +4,7 @@
 // Threading: one thread, the one that lives as long as the process.
 #pragma once
 
-#include <sys/types.h>
+#include <velo/testing/server_process.hpp>
 
 #include <cstddef>
 #include <cstdint>
@@ -31,8 +31,6 @@ class RealNats {
 
   /// Starts it and waits until it accepts; aborts if it does not within 30 s.
   explicit RealNats(const RealNatsOptions& options = RealNatsOptions());
-  RealNats(const RealNats&) = delete;
-  ~RealNats();
 
   /// "127.0.0.1:PORT".
   std::string address() const;
@@ -40,23 +38,22 @@ class RealNats {
   /// The server's certificate, which has signed itself; empty when there is none.
   std::string certificate_file() const;
   /// SIGKILL; what it stored stays.
-  void kill();
+  void kill() { process_.kill(); }
   /// Starts it again on the same port.
   void start();
   /// For its next start.
   void set_store_mib_max(std::size_t mib);
   /// It keeps its connections, and says nothing.
-  void freeze();
-  void thaw();
+  void freeze() { process_.freeze(); }
+  void thaw() { process_.thaw(); }
 
  private:
   void write_configuration() const;
   void make_certificate() const;
 
   RealNatsOptions options_;
-  std::string folder_;
+  velo::testing::ServerProcess process_;
   std::uint16_t port_ = 0;
-  pid_t process_ = -1;
 };
 
 }  // namespace velo::queue::testing
