@@ -22,6 +22,7 @@ struct HttpResponse::Parser {
   http::response_parser<http::string_body> beast;
   std::string unparsed;  ///< an incomplete part, which Beast wants again with more
   std::size_t fed = 0;
+  bool in_chunk_head = false;  ///< of which Beast wants more
   bool failed = false;
 
   Parser() {
@@ -30,6 +31,14 @@ struct HttpResponse::Parser {
     beast.eager(true);
   }
 };
+
+namespace http_response_detail {
+
+/// Asked again with less than a last chunk's head ("0", and two ends of lines), Beast gives up the
+/// process. After any incomplete one at least this much is to come.
+constexpr std::size_t chunk_head_bytes_min = 5;
+
+}  // namespace http_response_detail
 
 HttpResponse::HttpResponse() : parser_(std::make_unique<Parser>()) {}
 HttpResponse::HttpResponse(HttpResponse&&) noexcept = default;
@@ -42,12 +51,19 @@ bool HttpResponse::feed(std::string_view bytes) {
   parser.fed += bytes.size();
   parser.failed = parser.fed > limits::response_bytes_max;
   parser.unparsed.append(bytes);
+  if (parser.in_chunk_head && parser.unparsed.size() < http_response_detail::chunk_head_bytes_min) {
+    return !parser.failed;
+  }
+  parser.in_chunk_head = false;
   while (!parser.failed && !parser.beast.is_done() && !parser.unparsed.empty()) {
     boost::beast::error_code code;
     const std::size_t used =
         parser.beast.put(boost::asio::buffer(parser.unparsed.data(), parser.unparsed.size()), code);
     parser.unparsed.erase(0, used);
-    if (code == http::error::need_more) return true;
+    if (code == http::error::need_more) {
+      parser.in_chunk_head = parser.beast.is_header_done();
+      return true;
+    }
     parser.failed = static_cast<bool>(code);
     if (used == 0) break;
   }

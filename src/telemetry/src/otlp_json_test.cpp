@@ -105,6 +105,14 @@ TEST(HttpResponse, IsReadInAnyPieces) {
   }
 }
 
+TEST(HttpResponse, MayHaveNoChunksHoweverItsBytesArrive) {
+  for (const auto& response :
+       fed("HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n")) {
+    EXPECT_TRUE(response.complete());
+    EXPECT_TRUE(response.keep_alive());
+  }
+}
+
 TEST(HttpResponse, MayEndWithItsConnection) {
   HttpResponse open;
   ASSERT_TRUE(open.feed("HTTP/1.0 200 OK\r\n\r\nrest"));
