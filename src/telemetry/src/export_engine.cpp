@@ -3,7 +3,10 @@
 
 #include "export_engine.hpp"
 
+#include "retry_after.hpp"
+
 #include <velo/base/log.hpp>
+#include <velo/telemetry/limits.hpp>
 
 #include <fmt/format.h>
 #include <sys/uio.h>
@@ -21,6 +24,10 @@ static bool is_temporary(unsigned status) noexcept {
   return status == 429 || status == 502 || status == 503 || status == 504;
 }
 
+static codec::HttpResponse new_response() {
+  return codec::HttpResponse({limits::response_bytes_max, limits::response_bytes_max});
+}
+
 }  // namespace export_engine_detail
 
 ExportEngine::ExportEngine(World& world, CollectorUrl url, ExportOptions options)
@@ -29,7 +36,8 @@ ExportEngine::ExportEngine(World& world, CollectorUrl url, ExportOptions options
       queue_(options.linger),
       due_(world.shard(0)),
       patience_(world.shard(0)),
-      last_patience_(world.shard(0)) {
+      last_patience_(world.shard(0)),
+      response_(export_engine_detail::new_response()) {
   source_.service_name = std::move(options.service_name);
 }
 
@@ -182,7 +190,8 @@ void ExportEngine::send(std::string request) {
   due_.cancel();
   request_ = std::move(request);
   written_ = 0;
-  response_ = HttpResponse();
+  response_ = export_engine_detail::new_response();
+  more_came_ = false;
   heard_ = false;
   asking_ = true;
   patience_.start(limits::export_patience,
@@ -234,12 +243,11 @@ bool ExportEngine::read() {
     // Nobody asked.
     if (!asking_) return drop_connection(), false;
     heard_ = true;
-    if (!response_.feed(as_text(ByteSpan(piece).first(result.bytes)))) {
-      return lost("no HTTP response"), false;
-    }
+    more_came_ = !response_.feed(as_text(ByteSpan(piece).first(result.bytes)));
+    if (more_came_ && !response_.complete()) return lost("no HTTP response"), false;
   } else if (!asking_) {
     return drop_connection(), false;
-  } else if (result.status != IoResult::Status::end || !response_.feed_end()) {
+  } else if (result.status != IoResult::Status::end || !response_.finish()) {
     return lost("the connection ended"), false;
   }
   if (!response_.complete()) return true;
@@ -249,9 +257,10 @@ bool ExportEngine::read() {
 
 void ExportEngine::answered() {
   const unsigned status = response_.status();
-  const auto after = response_.retry_after();
+  std::optional<Duration> after;
+  if (const auto value = response_.field("Retry-After")) after = parse_retry_after(*value);
   const bool whole = written_ == request_.size();
-  if (!whole || !response_.keep_alive()) drop_connection();
+  if (!whole || more_came_ || !response_.keep_alive()) drop_connection();
   asking_ = false;
   patience_.cancel();
   request_ = std::string();

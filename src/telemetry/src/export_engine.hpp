@@ -6,11 +6,11 @@
 
 #include "collector_url.hpp"
 #include "export_queue.hpp"
-#include "http_response.hpp"
 #include "otlp_json.hpp"
 
 #include <velo/base/network.hpp>
 #include <velo/base/shard_timer.hpp>
+#include <velo/codec/http_response.hpp>
 
 #include <functional>
 #include <memory>
@@ -76,9 +76,10 @@ class ExportEngine final : public StreamEvents,
   std::unique_ptr<ByteStream> stream_;
   std::string request_;
   std::size_t written_ = 0;
-  HttpResponse response_;
-  bool heard_ = false;   ///< something of the response
-  bool reused_ = false;  ///< the connection has served a request before
+  codec::HttpResponse response_;
+  bool more_came_ = false;  ///< after the response
+  bool heard_ = false;      ///< something of the response
+  bool reused_ = false;     ///< the connection has served a request before
   bool asking_ = false;
   bool failing_ = false;  ///< and that was logged
 };

@@ -4,7 +4,7 @@
 #include "otlp_json.hpp"
 
 #include "collector_url.hpp"
-#include "http_response.hpp"
+#include "retry_after.hpp"
 
 #include <velo/codec/json_value.hpp>
 #include <velo/telemetry/limits.hpp>
@@ -75,71 +75,12 @@ TEST(CollectorUrl, AnythingElseIsRefused) {
   }
 }
 
-/// Fed as a whole and byte by byte.
-static std::vector<HttpResponse> fed(std::string_view text) {
-  std::vector<HttpResponse> all(2);
-  EXPECT_TRUE(all[0].feed(text));
-  for (const char c : text) EXPECT_TRUE(all[1].feed({&c, 1}));
-  return all;
-}
-
-TEST(HttpResponse, IsReadInAnyPieces) {
-  for (const auto& response :
-       fed("HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: 2\r\n\r\n{}")) {
-    ASSERT_TRUE(response.complete());
-    EXPECT_EQ(response.status(), 200u);
-    EXPECT_TRUE(response.keep_alive());
-    EXPECT_FALSE(response.retry_after());
+TEST(RetryAfter, IsSecondsOrNothing) {
+  EXPECT_EQ(parse_retry_after("7"), Duration(std::chrono::seconds(7)));
+  for (const char* other :
+       {"", "-1", "7 ", "1.5", "99999999999", "Fri, 31 Dec 1999 23:59:59 GMT"}) {
+    EXPECT_FALSE(parse_retry_after(other)) << other;
   }
-  for (const auto& response : fed("HTTP/1.1 503 Busy\r\nRetry-After: 7\r\nConnection: "
-                                  "close\r\nContent-Length: 0\r\n\r\n")) {
-    ASSERT_TRUE(response.complete());
-    EXPECT_EQ(response.retry_after(), Duration(std::chrono::seconds(7)));
-    EXPECT_FALSE(response.keep_alive());
-  }
-  for (const auto& response : fed("HTTP/1.1 429 Slow\r\nRetry-After: Fri, 31 Dec 1999 23:59:59 GMT"
-                                  "\r\nTransfer-Encoding: chunked\r\n\r\n3\r\nabc\r\n0\r\n\r\n")) {
-    ASSERT_TRUE(response.complete());
-    EXPECT_EQ(response.status(), 429u);
-    EXPECT_FALSE(response.retry_after());
-  }
-}
-
-TEST(HttpResponse, MayHaveNoChunksHoweverItsBytesArrive) {
-  for (const auto& response :
-       fed("HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n")) {
-    EXPECT_TRUE(response.complete());
-    EXPECT_TRUE(response.keep_alive());
-  }
-}
-
-TEST(HttpResponse, MayEndWithItsConnection) {
-  HttpResponse open;
-  ASSERT_TRUE(open.feed("HTTP/1.0 200 OK\r\n\r\nrest"));
-  EXPECT_FALSE(open.complete());
-  EXPECT_TRUE(open.feed_end());
-  EXPECT_TRUE(open.complete());
-  HttpResponse half;
-  ASSERT_TRUE(half.feed("HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\nab"));
-  EXPECT_FALSE(half.feed_end());
-  HttpResponse nothing;
-  EXPECT_FALSE(nothing.feed_end());
-}
-
-TEST(HttpResponse, WhatIsNoneOrTooLongIsRefused) {
-  HttpResponse other;
-  EXPECT_FALSE(other.feed("SSH-2.0-OpenSSH\r\n\r\n"));
-  EXPECT_FALSE(other.complete());
-  EXPECT_FALSE(other.feed("HTTP/1.1 200 OK\r\n\r\n")) << "for good";
-  HttpResponse endless;
-  ASSERT_TRUE(endless.feed("HTTP/1.1 200 OK\r\n\r\n"));
-  bool more = true;
-  std::size_t fed_bytes = 0;
-  for (; more && fed_bytes < 2 * limits::response_bytes_max; fed_bytes += 1000) {
-    more = endless.feed(std::string(1000, 'x'));
-  }
-  EXPECT_FALSE(more);
-  EXPECT_LE(fed_bytes, limits::response_bytes_max + 1000);
 }
 
 }  // namespace velo::telemetry::otlp_json_test

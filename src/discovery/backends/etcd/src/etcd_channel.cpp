@@ -102,7 +102,7 @@ void Channel::on_exchange(HttpExchange& exchange) {
 }
 
 void Channel::answered() {
-  HttpResponse& response = exchange_->response();
+  codec::HttpResponse& response = exchange_->response();
   const unsigned status = response.status();
   Answer answer{Refusal{}, response.take_body()};
   if (!response.keep_alive()) drop_exchange();

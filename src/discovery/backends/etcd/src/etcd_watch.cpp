@@ -91,7 +91,7 @@ void Watch::open() {
 void Watch::on_exchange(HttpExchange& exchange) {
   if (&exchange != exchange_.get()) return;
   if (exchange.failed()) return break_off(Error(exchange.error()), false);
-  HttpResponse& response = exchange.response();
+  codec::HttpResponse& response = exchange.response();
   if (!response.has_head()) return;
   const std::string body = response.take_body();
   if (response.status() != 200) {

@@ -5,6 +5,7 @@
 
 #include <velo/base/check.hpp>
 #include <velo/discovery/error.hpp>
+#include <velo/discovery/limits.hpp>
 
 #include <fmt/format.h>
 #include <sys/uio.h>
@@ -52,7 +53,7 @@ void HttpExchange::connected(Result<std::unique_ptr<ByteStream>> stream) {
 void HttpExchange::send(std::string request, std::size_t body_bytes_max) {
   VELO_DCHECK(!response_ || response_->complete());
   if (response_) ++answered_;
-  response_.emplace(body_bytes_max);
+  response_.emplace(codec::HttpResponseLimits(limits::etcd_head_bytes_max, body_bytes_max));
   out_ = std::move(request);
   written_ = 0;
   if (stream_) write();

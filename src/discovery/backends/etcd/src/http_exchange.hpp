@@ -6,6 +6,7 @@
 
 #include <velo/base/network.hpp>
 #include <velo/base/world.hpp>
+#include <velo/codec/http_response.hpp>
 #include <velo/discovery/backends/etcd.hpp>
 
 #include <cstddef>
@@ -13,8 +14,6 @@
 #include <optional>
 #include <string>
 #include <vector>
-
-#include "http_response.hpp"
 
 namespace velo::discovery::etcd {
 
@@ -46,7 +45,7 @@ class HttpExchange final : public StreamEvents,
   bool failed() const noexcept { return error_.has_value(); }
   const Error& error() const noexcept { return *error_; }
   /// After send().
-  HttpResponse& response() noexcept { return *response_; }
+  codec::HttpResponse& response() noexcept { return *response_; }
   /// Responses that came whole, before the present one.
   std::size_t answered() const noexcept { return answered_; }
 
@@ -61,7 +60,7 @@ class HttpExchange final : public StreamEvents,
   Owner& owner_;
   std::unique_ptr<Connecting> connecting_;
   std::unique_ptr<ByteStream> stream_;
-  std::optional<HttpResponse> response_;
+  std::optional<codec::HttpResponse> response_;
   std::optional<Error> error_;
   std::string out_;
   std::size_t written_ = 0;

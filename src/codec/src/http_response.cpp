@@ -1,10 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
-// The one source with Boost.Beast: its parser without its sockets.
+// Boost.Beast's parser of responses without its sockets.
 
-#include "http_response.hpp"
-
-#include <velo/discovery/error.hpp>
-#include <velo/discovery/limits.hpp>
+#include <velo/codec/error.hpp>
+#include <velo/codec/http_response.hpp>
 
 #include <boost/asio/buffer.hpp>
 #include <boost/beast/http/buffer_body.hpp>
@@ -15,23 +13,23 @@
 #include <array>
 #include <utility>
 
-namespace velo::discovery::etcd {
+namespace velo::codec {
 namespace http = boost::beast::http;
 
 struct HttpResponse::Parser {
   http::response_parser<http::buffer_body> beast;
-  std::size_t body_bytes_max;
+  const HttpResponseLimits limits;
   std::string unparsed;  ///< an incomplete head or chunk head; Beast wants it again with more
   std::string body;
   bool started = false;
   bool in_chunk_head = false;  ///< of which Beast wants more
   std::size_t head_bytes = 0;  ///< parsed of the head
 
-  explicit Parser(std::size_t max) : body_bytes_max(max) {
+  explicit Parser(const HttpResponseLimits& given) : limits(given) {
     // One element at a time, whose length is known then.
     beast.eager(false);
     // Beast's own limit depends on where the pieces end.
-    beast.header_limit(static_cast<std::uint32_t>(2 * limits::etcd_head_bytes_max));
+    beast.header_limit(static_cast<std::uint32_t>(2 * limits.head_bytes));
     beast.body_limit(boost::none);  // what counts is how much is held
   }
 
@@ -54,7 +52,7 @@ static Error refused(const boost::beast::error_code& code) {
   if (code == http::error::header_limit || code == http::error::body_limit) {
     return velo::make_error(velo::Errc::overloaded, "HTTP: " + code.message());
   }
-  return make_error(Errc::malformed_entry, "HTTP: " + code.message());
+  return make_error(Errc::malformed, "HTTP: " + code.message());
 }
 
 }  // namespace http_response_detail
@@ -62,7 +60,7 @@ static Error refused(const boost::beast::error_code& code) {
 bool HttpResponse::Parser::head_too_long(bool in_head, std::size_t used, std::size_t got) {
   if (in_head) head_bytes += used;
   const std::size_t length = in_head ? head_bytes : used;
-  return got == 0 && length > limits::etcd_head_bytes_max;
+  return got == 0 && length > limits.head_bytes;
 }
 
 Result<void> HttpResponse::Parser::parse() {
@@ -72,7 +70,7 @@ Result<void> HttpResponse::Parser::parse() {
   std::string_view rest = unparsed;
   while (!rest.empty()) {
     if (beast.is_done()) {
-      return make_error(Errc::malformed_entry, "HTTP: bytes after the response");
+      return make_error(Errc::malformed, "HTTP: bytes after the response");
     }
     auto& target = beast.get().body();
     target.data = piece.data();
@@ -82,7 +80,7 @@ Result<void> HttpResponse::Parser::parse() {
     boost::beast::error_code code;
     const std::size_t used = beast.put(boost::asio::buffer(rest.data(), rest.size()), code);
     const std::size_t got = piece.size() - target.size;
-    if (body.size() + got > body_bytes_max) {
+    if (body.size() + got > limits.body_bytes) {
       return velo::make_error(velo::Errc::overloaded, "HTTP: the body is too long");
     }
     if (head_too_long(in_head, used, got)) return http_response_detail::head_too_long();
@@ -96,15 +94,15 @@ Result<void> HttpResponse::Parser::parse() {
     if (used == 0 && got == 0) break;
   }
   const std::size_t before = beast.is_header_done() ? 0 : head_bytes;
-  if (before + rest.size() > limits::etcd_head_bytes_max) {
+  if (before + rest.size() > limits.head_bytes) {
     return http_response_detail::head_too_long();
   }
   unparsed.erase(0, unparsed.size() - rest.size());
   return {};
 }
 
-HttpResponse::HttpResponse(std::size_t body_bytes_max)
-    : parser_(std::make_unique<Parser>(body_bytes_max)) {}
+HttpResponse::HttpResponse(const HttpResponseLimits& limits)
+    : parser_(std::make_unique<Parser>(limits)) {}
 HttpResponse::HttpResponse(HttpResponse&&) noexcept = default;
 HttpResponse& HttpResponse::operator=(HttpResponse&&) noexcept = default;
 HttpResponse::~HttpResponse() = default;
@@ -118,6 +116,7 @@ Result<void> HttpResponse::feed(std::string_view bytes) {
 
 Result<void> HttpResponse::finish() {
   if (complete()) return {};
+  if (!started()) return make_error(Errc::malformed, "HTTP: no response");
   boost::beast::error_code code;
   parser_->beast.put_eof(code);
   if (code) return http_response_detail::refused(code);
@@ -129,6 +128,12 @@ bool HttpResponse::has_head() const noexcept { return parser_->beast.is_header_d
 bool HttpResponse::complete() const noexcept { return parser_->beast.is_done(); }
 unsigned HttpResponse::status() const noexcept { return parser_->beast.get().result_int(); }
 bool HttpResponse::keep_alive() const noexcept { return parser_->beast.keep_alive(); }
+std::optional<std::string_view> HttpResponse::field(std::string_view name) const noexcept {
+  const auto& fields = parser_->beast.get();
+  const auto found = fields.find(boost::beast::string_view(name.data(), name.size()));
+  if (found == fields.end()) return std::nullopt;
+  return std::string_view(found->value().data(), found->value().size());
+}
 std::string HttpResponse::take_body() { return std::exchange(parser_->body, {}); }
 
-}  // namespace velo::discovery::etcd
+}  // namespace velo::codec

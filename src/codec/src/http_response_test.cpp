@@ -1,17 +1,21 @@
 // SPDX-License-Identifier: Apache-2.0
 // Responses that arrive in pieces, and bytes that are none.
 
-#include "http_response.hpp"
-
-#include <velo/discovery/error.hpp>
-#include <velo/discovery/limits.hpp>
+#include <velo/codec/error.hpp>
+#include <velo/codec/http_response.hpp>
 
 #include <gtest/gtest.h>
 
-namespace velo::discovery::etcd {
+#include <optional>
+#include <string>
+#include <string_view>
+
+namespace velo::codec {
 namespace http_response_test {
 
 constexpr std::size_t body_max = 1000;
+constexpr std::size_t head_max = 16 << 10;
+constexpr HttpResponseLimits limits(head_max, body_max);
 constexpr const char* chunked =
     "HTTP/1.1 404 Not Found\r\nTransfer-Encoding: chunked\r\nTrailer: X\r\n\r\n"
     "5\r\nhello\r\n6;ext=1\r\n world\r\n0\r\nX: y\r\n\r\n";
@@ -19,7 +23,7 @@ constexpr const char* chunked =
 TEST(HttpResponse, IsTheSameHoweverItsBytesArrive) {
   const std::string text = chunked;
   for (std::size_t piece = 1; piece <= text.size(); ++piece) {
-    HttpResponse response(body_max);
+    HttpResponse response(limits);
     EXPECT_FALSE(response.started());
     std::string body;
     for (std::size_t at = 0; at < text.size(); at += piece) {
@@ -38,7 +42,7 @@ TEST(HttpResponse, IsTheSameHoweverItsBytesArrive) {
 TEST(HttpResponse, MayHaveNoChunksHoweverItsBytesArrive) {
   const std::string text = "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n";
   for (std::size_t piece = 1; piece <= text.size(); ++piece) {
-    HttpResponse response(body_max);
+    HttpResponse response(limits);
     for (std::size_t at = 0; at < text.size(); at += piece) {
       ASSERT_FALSE(response.complete());
       ASSERT_TRUE(response.feed(std::string_view(text).substr(at, piece))) << piece;
@@ -48,7 +52,7 @@ TEST(HttpResponse, MayHaveNoChunksHoweverItsBytesArrive) {
 }
 
 TEST(HttpResponse, WithALengthEndsThere) {
-  HttpResponse response(body_max);
+  HttpResponse response(limits);
   ASSERT_TRUE(response.feed("HTTP/1.1 200 OK\r\nContent-Length: 4\r\nConnection: close\r\n\r\nbo"));
   EXPECT_TRUE(response.has_head());
   EXPECT_FALSE(response.complete());
@@ -58,11 +62,11 @@ TEST(HttpResponse, WithALengthEndsThere) {
   EXPECT_EQ(response.take_body(), "body");
   const Result<void> more = response.feed("x");
   ASSERT_FALSE(more);
-  EXPECT_TRUE(more.error().is(Errc::malformed_entry));
+  EXPECT_TRUE(more.error().is(Errc::malformed));
 }
 
 TEST(HttpResponse, WithoutALengthEndsWithTheStream) {
-  HttpResponse response(body_max);
+  HttpResponse response(limits);
   ASSERT_TRUE(response.feed("HTTP/1.0 200 OK\r\n\r\nbody"));
   EXPECT_FALSE(response.complete());
   ASSERT_TRUE(response.finish());
@@ -71,13 +75,26 @@ TEST(HttpResponse, WithoutALengthEndsWithTheStream) {
 }
 
 TEST(HttpResponse, CutShortIsAnError) {
-  HttpResponse response(body_max);
+  HttpResponse response(limits);
   ASSERT_TRUE(response.feed("HTTP/1.1 200 OK\r\nContent-Length: 4\r\n\r\nbo"));
   EXPECT_FALSE(response.finish());
 }
 
+TEST(HttpResponse, ThatNeverBeganIsAnError) {
+  HttpResponse response(limits);
+  EXPECT_FALSE(response.finish());
+}
+
+TEST(HttpResponse, ShowsItsFields) {
+  HttpResponse response(limits);
+  ASSERT_TRUE(response.feed("HTTP/1.1 503 Busy\r\nRetry-After: 7\r\nContent-Length: 0\r\n\r\n"));
+  ASSERT_TRUE(response.complete());
+  EXPECT_EQ(response.field("retry-after"), "7");
+  EXPECT_EQ(response.field("Location"), std::nullopt);
+}
+
 TEST(HttpResponse, HoldsABoundedPartOfItsBody) {
-  HttpResponse response(body_max);
+  HttpResponse response(limits);
   ASSERT_TRUE(response.feed("HTTP/1.1 200 OK\r\nContent-Length: 9223372036854775807\r\n\r\n"));
   for (int i = 0; i < 100; ++i) {
     ASSERT_TRUE(response.feed(std::string(body_max, 'x'))) << "what is taken does not count";
@@ -92,10 +109,10 @@ TEST(HttpResponse, HeadHasALimit) {
   for (const std::string start : {"HTTP/1.1 200 OK\r\nX: ", "HTTP/1.1 200 ",
                                   "HTTP/1.1 200 OK\r\nTransfer-Encoding: "
                                   "chunked\r\n\r\n5;"}) {
-    HttpResponse response(body_max);
+    HttpResponse response(limits);
     ASSERT_TRUE(response.feed(start));
     bool refused = false;
-    for (std::size_t i = 0; i <= limits::etcd_head_bytes_max && !refused; i += 1024) {
+    for (std::size_t i = 0; i <= head_max && !refused; i += 1024) {
       refused = !response.feed(std::string(1024, 'x'));
     }
     EXPECT_TRUE(refused) << start;
@@ -107,7 +124,7 @@ static bool accepted(const std::string& before, const std::string& after, std::s
                      std::size_t outside, std::size_t piece) {
   const std::string fill(bytes + outside - before.size() - after.size(), 'x');
   const std::string text = before + fill + after;
-  HttpResponse response(body_max);
+  HttpResponse response(limits);
   for (std::size_t at = 0; at < text.size(); at += piece) {
     if (!response.feed(std::string_view(text).substr(at, piece))) return false;
   }
@@ -115,7 +132,7 @@ static bool accepted(const std::string& before, const std::string& after, std::s
 }
 
 TEST(HttpResponse, ALongHeadIsJudgedAlikeHoweverItArrives) {
-  constexpr std::size_t max = limits::etcd_head_bytes_max;
+  constexpr std::size_t max = head_max;
   const std::string head = "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n";
   for (const std::size_t piece : {std::size_t{1}, std::size_t{63}, std::size_t{64},
                                   std::size_t{1000}, std::size_t{4096}, std::size_t{1} << 20}) {
@@ -137,10 +154,10 @@ TEST(HttpResponse, WhatIsNoResponseIsRefused) {
         "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\nzz\r\n",
         "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\nfffffffffffffffff\r\n",
         "HTTP/1.1 20 OK\r\n\r\n"}) {
-    HttpResponse response(body_max);
+    HttpResponse response(limits);
     EXPECT_FALSE(response.feed(text)) << text;
   }
 }
 
 }  // namespace http_response_test
-}  // namespace velo::discovery::etcd
+}  // namespace velo::codec

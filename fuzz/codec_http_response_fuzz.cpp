@@ -3,16 +3,15 @@
 // no more than they may.
 
 #include <velo/base/check.hpp>
-#include <velo/discovery/limits.hpp>
+#include <velo/codec/http_response.hpp>
 
 #include <algorithm>
 #include <string>
 #include <string_view>
 
-#include "http_response.hpp"
+namespace velo::codec_http_response_fuzz {
 
-namespace velo::discovery_etcd_http_fuzz {
-
+constexpr std::size_t head_max = 16'384;
 constexpr std::size_t body_max = 4096;
 
 struct Outcome {
@@ -21,12 +20,13 @@ struct Outcome {
   unsigned status = 0;
   bool keep_alive = false;
   std::string body;
+  std::string retry_after;
 
   bool operator==(const Outcome&) const = default;
 };
 
 static Outcome read(std::string_view bytes, std::size_t piece) {
-  discovery::etcd::HttpResponse response(body_max);
+  codec::HttpResponse response({head_max, body_max});
   Outcome outcome;
   while (!bytes.empty() && !outcome.refused) {
     const std::string_view next = bytes.substr(0, piece);
@@ -37,19 +37,20 @@ static Outcome read(std::string_view bytes, std::size_t piece) {
     VELO_CHECK(body.size() <= body_max);
     outcome.body += body;
   }
-  if (!outcome.refused && response.has_head()) outcome.refused = !response.finish();
+  if (!outcome.refused) outcome.refused = !response.finish();
   outcome.complete = response.complete();
   if (response.has_head()) {
     outcome.status = response.status();
     outcome.keep_alive = response.keep_alive();
+    outcome.retry_after = response.field("retry-after").value_or("none");
   }
   return outcome;
 }
 
-}  // namespace velo::discovery_etcd_http_fuzz
+}  // namespace velo::codec_http_response_fuzz
 
 extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
-  using velo::discovery_etcd_http_fuzz::read;
+  using velo::codec_http_response_fuzz::read;
   if (size < 1 || size > 65'536) return 0;
   const std::string_view text(reinterpret_cast<const char*>(data) + 1, size - 1);
   const std::size_t small = 1 + data[0] % 64;
