@@ -9,6 +9,14 @@
 #include <utility>
 
 namespace velo::streaming {
+namespace egress_detail {
+
+/// What a stream that had to wait goes on for: a frame at a time costs both ends more for the
+/// waiting than for the frame.
+constexpr std::size_t run_frames = 32;
+constexpr std::uint64_t run_bytes = std::uint64_t{8} << 10;
+
+}  // namespace egress_detail
 
 Egress::State* Egress::find(Slot slot) noexcept {
   if (slot.index() >= states_.size()) return nullptr;
@@ -101,11 +109,23 @@ void Egress::wait(Slot slot, Bytes frame) {
   waiting_bytes_ += frame.size();
   state->waiting = std::move(frame);
   recount(*state, used);
+  state->stopped_frames = state->sizes.size();
+  state->stopped_bytes = state->bytes;
   set_hungry(*state, state->sizes.size() == 0);
-  if (!state->queued) {
-    state->queued = true;
-    fifo_.push_back(slot);
-  }
+  if (state->hungry) queue(slot, *state);
+}
+
+bool Egress::is_worth_a_look(const State& state) noexcept {
+  const std::size_t frames = state.sizes.size();
+  if (frames == 0) return true;
+  const bool half = 2 * frames <= state.stopped_frames || 2 * state.bytes <= state.stopped_bytes;
+  return half && (state.stopped_frames - frames >= egress_detail::run_frames ||
+                  state.stopped_bytes - state.bytes >= egress_detail::run_bytes);
+}
+
+void Egress::queue(Slot slot, State& state) {
+  if (std::exchange(state.queued, true)) return;
+  fifo_.push_back(slot);
 }
 
 bool Egress::waiting(Slot slot) const noexcept {
@@ -148,7 +168,8 @@ std::vector<Slot> Egress::admit_waiting() {
     }
     if (!has_room(*state, state->waiting->size())) {
       set_hungry(*state, state->sizes.size() == 0);
-      fifo_.push_back(slot);
+      state->queued = state->hungry;
+      if (state->hungry) fifo_.push_back(slot);
       continue;
     }
     state->queued = false;
@@ -196,6 +217,7 @@ bool Egress::on_credit(Slot slot, std::uint32_t frames) {
   state->taken += state->bytes - bytes;
   set_bytes(*state, bytes);
   recount(*state, used);
+  if (state->waiting && is_worth_a_look(*state)) queue(slot, *state);
   return true;
 }
 

@@ -51,7 +51,9 @@ class Egress {
   bool waiting(Slot slot) const noexcept;
   /// Takes back what waits; an ending that was to follow it leaves now. False if nothing waited.
   bool stop_waiting(Slot slot);
-  /// Sends whatever there is room for, in the order of waiting; the slots whose frame left.
+  /// Sends whatever there is room for, in the order of waiting; the slots whose frame left. One
+  /// that has something outstanding is looked at when its consumer has taken some of it, the others
+  /// whenever there may be room.
   std::vector<Slot> admit_waiting();
 
   /// The last frame (may be empty: then there is none), which needs no credit, and the close. After
@@ -99,8 +101,10 @@ class Egress {
     std::uint32_t next_sequence = 0;
     std::uint64_t session = 0;
     StreamTerms terms;
-    std::uint64_t bytes = 0;  ///< outstanding
-    std::uint64_t taken = 0;  ///< by its consumer, in all
+    std::uint64_t bytes = 0;          ///< outstanding
+    std::uint64_t taken = 0;          ///< by its consumer, in all
+    std::size_t stopped_frames = 0;   ///< outstanding when it began to wait
+    std::uint64_t stopped_bytes = 0;  ///< the same in bytes
     SizeRing sizes;
     std::optional<Bytes> waiting;
     Bytes terminal;  ///< to follow what waits
@@ -127,6 +131,8 @@ class Egress {
   void put(Slot slot, State& state, ByteSpan frame);
   void put_end(Slot slot, State& state, ByteSpan terminal);
   void forget_waiting(State& state) noexcept;
+  void queue(Slot slot, State& state);
+  static bool is_worth_a_look(const State& state) noexcept;
   void release(std::uint32_t index, State& state) noexcept;
 
   Batcher& batcher_;
@@ -135,7 +141,7 @@ class Egress {
   const std::size_t slots_max_;
   std::vector<State> states_;
   std::deque<std::uint32_t> free_;
-  std::deque<Slot> fifo_;
+  std::deque<Slot> fifo_;  ///< to be looked at by admit_waiting()
   std::size_t live_ = 0;
   std::size_t users_ = 0;   ///< slots with something outstanding or waiting
   std::size_t hungry_ = 0;  ///< State::hungry

@@ -266,12 +266,17 @@ bool Hub::send_batch(const InstanceId& peer, Bytes batch, Duration timeout, Shar
                      std::move_only_function<void(Result<void>)> then) {
   const std::shared_ptr<Messenger> messenger = shared_.lock();
   if (messenger == nullptr || stopped_.load(std::memory_order_acquire)) return false;
-  messenger::system_fire(*messenger, "_stream_batch")
-      .raw_payload(std::move(batch))
-      .timeout(timeout)
-      .instance(peer)
-      .send()
-      .then(shard, std::move(then));
+  Op<void> op = messenger::system_fire(*messenger, "_stream_batch")
+                    .raw_payload(std::move(batch))
+                    .timeout(timeout)
+                    .instance(peer)
+                    .send();
+  if (op.done()) {
+    Result<void> written = std::move(op).get();
+    if (written) return false;
+    op = Op<void>::ready(shard, std::move(written));
+  }
+  std::move(op).then(shard, std::move(then));
   return true;
 }
 

@@ -40,7 +40,7 @@ class Hub final : public messenger::Subsystem {
 
   // For PeerMux.
   std::shared_ptr<Anchor> find(std::uint64_t local) const;
-  /// False after the end; `then` runs on `shard`.
+  /// True: `then` will run on `shard`. False: it is written already, or this is after the end.
   bool send_batch(const InstanceId& peer, Bytes batch, Duration timeout, Shard& shard,
                   std::move_only_function<void(Result<void>)> then);
   World& world() const noexcept { return world_; }

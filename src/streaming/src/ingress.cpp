@@ -109,7 +109,7 @@ void Ingress::consumed(Slot slot, std::uint32_t frames, std::uint64_t bytes) {
     dirty_.push_back(slot);
   }
   if (state->credit_frames >= std::max(1U, state->terms.frames / 2) ||
-      state->credit_bytes >= state->terms.bytes / 2 || dirty_bytes_ >= peer_bytes_ / 8) {
+      state->credit_bytes >= state->terms.bytes / 2 || dirty_bytes_ >= peer_bytes_ / 16) {
     due_ = true;
   }
 }

@@ -67,6 +67,7 @@ std::optional<Error> PeerMux::refuse_send(const Sender& sender, std::size_t size
 void PeerMux::sent(Outcome& outcome, bool data) {
   const bool waits = data && hub_->options().flush == FlushPolicy::manual && !batcher_.has_full();
   outcome.flush = outcome.flush || !waits;
+  outcome.full = outcome.full || batcher_.has_full();
 }
 
 Result<void> PeerMux::try_send(Sender& sender, ByteSpan frame) {
@@ -85,14 +86,14 @@ Result<void> PeerMux::try_send(Sender& sender, ByteSpan frame) {
     ++counts_.frames_out;
     sent(outcome, true);
   }
-  if (outcome.flush) schedule_flush();
+  leave(outcome);
   return {};
 }
 
 Op<void> PeerMux::send(const std::shared_ptr<Sender>& sender, ByteSpan frame) {
   Executor& callbacks = hub_->world().pool();
   std::optional<Error> refused;
-  bool flush = false;
+  Outcome outcome;
   {
     const std::lock_guard lock(mutex_);
     refused = refuse_send(*sender, frame.size());
@@ -123,13 +124,11 @@ Op<void> PeerMux::send(const std::shared_ptr<Sender>& sender, ByteSpan frame) {
     if (!refused) {
       egress_.send(sender->slot(), frame);
       ++counts_.frames_out;
-      Outcome outcome;
       sent(outcome, true);
-      flush = outcome.flush;
     }
   }
   if (refused) return Op<void>::ready(callbacks, std::move(*refused));
-  if (flush) schedule_flush();
+  leave(outcome);
   return Op<void>::ready(callbacks, {});
 }
 
@@ -213,16 +212,23 @@ void PeerMux::settle(Outcome& outcome) {
   if (ingress_.credit_is_due()) {
     // While too much is unwritten, on_written() looks again.
     outcome.flush = outcome.flush || in_flight_ < limits::batches_in_flight_max;
+    outcome.full = outcome.flush;
   } else if (ingress_.has_credit() && !std::exchange(sweep_asked_, true)) {
     outcome.look_at = std::min(outcome.look_at, now() + limits::credit_sweep);
   }
 }
 
 void PeerMux::publish(Outcome& outcome) {
-  if (outcome.flush) schedule_flush();
+  leave(outcome);
   if (outcome.look_at != TimePoint::never()) Alarm::at(alarm_, outcome.look_at);
   outcome.sends.publish();
   for (Wake& wake : outcome.wakes) wake();
+}
+
+void PeerMux::leave(const Outcome& outcome) {
+  // The peer works on the beginning of a burst while its end is being made.
+  if (outcome.full && shard_.on_this_thread()) flush_full();
+  if (outcome.flush) schedule_flush();
 }
 
 void PeerMux::schedule_flush() {
@@ -253,19 +259,30 @@ void PeerMux::flush() {
       send_again_ = true;
       return;
     }
-    sending_ = true;
-    do {
-      send_again_ = false;
-      send_batches(lock);
-    } while (send_again_);
-    sending_ = false;
+    send_all(lock, false);
     settle(outcome);
   }
   publish(outcome);
 }
 
-void PeerMux::send_batches(std::unique_lock<std::mutex>& lock) {
+void PeerMux::flush_full() {
+  std::unique_lock lock(mutex_);
+  if (!sending_) send_all(lock, true);
+}
+
+void PeerMux::send_all(std::unique_lock<std::mutex>& lock, bool full_only) {
+  sending_ = true;
+  do {
+    full_only = full_only && !send_again_;
+    send_again_ = false;
+    send_batches(lock, full_only);
+  } while (send_again_);
+  sending_ = false;
+}
+
+void PeerMux::send_batches(std::unique_lock<std::mutex>& lock, bool full_only) {
   while (in_flight_ < limits::batches_in_flight_max) {
+    if (full_only && !batcher_.has_full() && !ingress_.credit_is_due()) return;
     if (ingress_.has_credit()) {
       ingress_.write_credit();
       sweep_asked_ = false;
@@ -274,18 +291,17 @@ void PeerMux::send_batches(std::unique_lock<std::mutex>& lock) {
     if (!batch && speak_) batch = batcher_.take_empty();
     if (!batch) return;
     speak_ = false;
-    ++in_flight_;
     ++counts_.batches_out;
     watch_.said(now());
     const std::uint64_t epoch = batcher_.epoch();
     const Duration patience = watch_.heartbeat() * limits::heartbeats_missed_max;
     lock.unlock();
     const auto self = self_.lock();
-    const bool begun = hub_->send_batch(
+    const bool under_way = hub_->send_batch(
         peer_, std::move(*batch), patience, shard_,
         [self, epoch](Result<void> written) { self->on_written(epoch, std::move(written)); });
     lock.lock();
-    if (!begun) --in_flight_;
+    if (under_way) ++in_flight_;
   }
 }
 

@@ -70,7 +70,8 @@ class PeerMux final : public Source {
     EndedSends sends;
     std::vector<Wake> wakes;
     bool flush = false;
-    TimePoint time;  ///< of what arrived
+    bool full = false;  ///< something need not wait for the turn's end
+    TimePoint time;     ///< of what arrived
     TimePoint look_at = TimePoint::never();
   };
 
@@ -92,11 +93,15 @@ class PeerMux final : public Source {
   void settle(Outcome& outcome);
 
   void publish(Outcome& outcome);
+  void leave(const Outcome& outcome);
   void schedule_flush();
+  /// What need not wait for the end of the turn.
+  void flush_full();
   void on_alarm();
   void on_written(std::uint64_t epoch, Result<void> written);
   /// Under the lock, which it gives back while it sends.
-  void send_batches(std::unique_lock<std::mutex>& lock);
+  void send_all(std::unique_lock<std::mutex>& lock, bool full_only);
+  void send_batches(std::unique_lock<std::mutex>& lock, bool full_only);
 
   const std::shared_ptr<Hub> hub_;
   const InstanceId peer_;

@@ -87,6 +87,52 @@ TEST(StreamSlots, WhoWaitsIsServedInOrderAndOneIsServedOnce) {
   for (const Slot slot : slots) EXPECT_FALSE(pair.egress.waiting(slot));
 }
 
+TEST(StreamSlots, WhoWaitsGoesOnForARunOfFramesAndNotForEachOne) {
+  Pair pair;
+  pair.terms = StreamTerms(100, 1'000'000);
+  const Slot slot = pair.open();
+  ASSERT_EQ(pair.fill(slot, 10), 100u);
+  pair.egress.wait(slot, Bytes::copy(text_of(10)));
+  pair.deliver();
+  for (int taken = 1; taken < 50; ++taken) {
+    pair.consume(slot, 1);
+    ASSERT_TRUE(pair.answer().empty()) << taken;
+  }
+  pair.consume(slot, 1);
+  EXPECT_EQ(pair.answer(), std::vector{slot});
+  EXPECT_EQ(pair.fill(slot, 10), 49u);
+  // Of few frames none may be left.
+  pair.terms = StreamTerms(4, 1'000'000);
+  const Slot few = pair.open();
+  ASSERT_EQ(pair.fill(few, 10), 4u);
+  pair.egress.wait(few, Bytes::copy(text_of(10)));
+  pair.deliver();
+  pair.consume(few, 3);
+  EXPECT_TRUE(pair.answer().empty());
+  pair.consume(few, 1);
+  EXPECT_EQ(pair.answer(), std::vector{few});
+}
+
+TEST(StreamSlots, WhoWaitsGoesOnWhenHalfOfItsBytesAreTaken) {
+  Pair pair;
+  const Slot slot = pair.open();
+  // It has to show first that its consumer takes them.
+  for (int round = 0; round < 8; ++round) {
+    pair.fill(slot, 4'096);
+    pair.deliver();
+    pair.consume(slot, 1'000);
+    pair.answer();
+  }
+  const std::size_t most = pair.fill(slot, 4'096);
+  ASSERT_GE(most, 8u);
+  pair.egress.wait(slot, Bytes::copy(text_of(4'096)));
+  pair.deliver();
+  pair.consume(slot, (most - 1) / 2);
+  EXPECT_TRUE(pair.answer().empty());
+  pair.consume(slot, 1);
+  EXPECT_EQ(pair.answer(), std::vector{slot});
+}
+
 TEST(StreamSlots, AFrameThatWaitsHoldsBackItsOwnStreamOnly) {
   Pair pair;
   pair.terms = StreamTerms(1, 1'000);

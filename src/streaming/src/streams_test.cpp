@@ -328,6 +328,26 @@ TEST(Streams, FramesOfOneTurnLeaveTogether) {
   EXPECT_EQ(after.batches_out - before.batches_out, 1u);
 }
 
+TEST(Streams, ABatchThatIsFullDoesNotWaitForTheEndOfTheTurn) {
+  StreamCluster cluster(2);
+  auto large = cluster.anchor<std::string>(0);
+  auto small = cluster.anchor<std::string>(0);
+  auto to_large = cluster.sender<std::string>(1, large.handle());
+  auto to_small = cluster.sender<std::string>(1, small.handle());
+  cluster.sim.run_for(1s);
+  const auto before = cluster.on(1).counts();
+  StreamCounts within;
+  cluster.sim.node(1).post([&] {
+    EXPECT_TRUE(to_large.try_send(std::string(limits::batch_bytes_max, 'x')));
+    EXPECT_TRUE(to_small.try_send(std::string("y")));
+    within = cluster.on(1).counts();
+  });
+  EXPECT_EQ(cluster.wait(large.next())->item().size(), limits::batch_bytes_max);
+  EXPECT_EQ(cluster.wait(small.next())->item(), "y");
+  EXPECT_EQ(within.batches_out - before.batches_out, 1u);
+  EXPECT_EQ(cluster.on(1).counts().batches_out - before.batches_out, 2u);
+}
+
 TEST(Streams, WithManualFlushItemsLeaveWhenTheStepEnds) {
   StreamingOptions manual;
   manual.flush = FlushPolicy::manual;

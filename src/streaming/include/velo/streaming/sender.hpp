@@ -66,7 +66,8 @@ class [[nodiscard]] StreamSender : public streaming::SenderEnd {
   explicit StreamSender(SenderEnd&& end) noexcept : SenderEnd(std::move(end)) {}
 
   /// Completes when the item is on its way: at once while the consumer has granted credit,
-  /// otherwise when it grants more. Errors: streaming::Errc::channel_closed, too_large
+  /// otherwise when it grants enough for a run of items (half of what it had, or all of what is
+  /// little). Errors: streaming::Errc::channel_closed, too_large
   /// (streaming::limits::item_bytes_max), busy while an earlier one waits, velo::Errc::overloaded
   /// when the memory budget is used up. Dropping an Op that waits takes the item back.
   Op<void> send(const T& item) {
