@@ -280,15 +280,18 @@ bool Hub::send_batch(const InstanceId& peer, Bytes batch, Duration timeout, Shar
   return true;
 }
 
+std::shared_ptr<PeerMux> Hub::find_mux(const InstanceId& peer) const {
+  const std::lock_guard lock(mutex_);
+  const auto found = muxes_.find(peer);
+  return found == muxes_.end() ? nullptr : found->second;
+}
+
+void Hub::on_peer_up(const InstanceId& peer) {
+  if (const auto mux = find_mux(peer)) mux->on_up();
+}
+
 void Hub::on_peer_down(const InstanceId& peer, const Error& /*why*/) {
-  std::shared_ptr<PeerMux> mux;
-  {
-    const std::lock_guard lock(mutex_);
-    const auto found = muxes_.find(peer);
-    if (found == muxes_.end()) return;
-    mux = found->second;
-  }
-  if (mux->on_down()) forget(peer, mux);
+  if (const auto mux = find_mux(peer)) mux->on_down();
 }
 
 void Hub::forget(const InstanceId& peer, const std::shared_ptr<PeerMux>& mux) {

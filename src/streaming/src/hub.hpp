@@ -26,6 +26,7 @@ class Hub final : public messenger::Subsystem {
   static Result<std::shared_ptr<Hub>> attach_to(Messenger& messenger, StreamingOptions options);
 
   std::string_view name() const noexcept override { return "streaming"; }
+  void on_peer_up(const InstanceId& peer) override;
   void on_peer_down(const InstanceId& peer, const Error& why) override;
   void on_drain() override { draining_.store(true, std::memory_order_release); }
   std::uint64_t unfinished() const noexcept override;
@@ -48,6 +49,8 @@ class Hub final : public messenger::Subsystem {
   const StreamingOptions& options() const noexcept { return options_; }
   const std::shared_ptr<MemoryBudget>& memory() const noexcept { return memory_; }
   std::uint64_t draw();
+  /// The peer's, if it is still that one; what it counted is kept.
+  void forget(const InstanceId& peer, const std::shared_ptr<PeerMux>& mux);
 
  private:
   Hub(Messenger& messenger, StreamingOptions options);
@@ -58,8 +61,8 @@ class Hub final : public messenger::Subsystem {
   void on_batch(Context& context);
   std::shared_ptr<PeerMux> mux_for(const InstanceId& peer);
   std::vector<std::shared_ptr<PeerMux>> muxes() const;
-  /// The peer's, if it is still that one; what it counted is kept.
-  void forget(const InstanceId& peer, const std::shared_ptr<PeerMux>& mux);
+  /// Null: there is none.
+  std::shared_ptr<PeerMux> find_mux(const InstanceId& peer) const;
   Result<std::shared_ptr<Sender>> attached(const StreamAnchorHandle& handle, std::uint64_t session,
                                            Result<Bytes> reply);
   void look_after_anchors();

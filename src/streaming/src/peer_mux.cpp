@@ -207,7 +207,14 @@ void PeerMux::settle(Outcome& outcome) {
   } else {
     memory_.remove(memory_.bytes() - held);
   }
-  if (egress_.live() + ingress_.live() == 0) watch_.rest();
+  if (egress_.live() + ingress_.live() == 0) {
+    watch_.rest();
+    // Whoever died with streams is not kept for the one that never comes again.
+    const bool all_left = in_flight_ == 0 && !sending_ && !speak_ && batcher_.empty();
+    if (unreachable_ && all_left && !std::exchange(retired_, true)) {
+      outcome.over = true;
+    }
+  }
   outcome.look_at = std::min(outcome.look_at, watch_.next());
   if (ingress_.credit_is_due()) {
     // While too much is unwritten, on_written() looks again.
@@ -220,7 +227,12 @@ void PeerMux::settle(Outcome& outcome) {
 
 void PeerMux::publish(Outcome& outcome) {
   leave(outcome);
-  if (outcome.look_at != TimePoint::never()) Alarm::at(alarm_, outcome.look_at);
+  if (outcome.over) {
+    Alarm::stop(alarm_);
+    hub_->forget(peer_, self_.lock());
+  } else if (outcome.look_at != TimePoint::never()) {
+    Alarm::at(alarm_, outcome.look_at);
+  }
   outcome.sends.publish();
   for (Wake& wake : outcome.wakes) wake();
 }
@@ -310,11 +322,12 @@ void PeerMux::on_written(std::uint64_t epoch, Result<void> written) {
   {
     const std::lock_guard lock(mutex_);
     --in_flight_;
+    if (!written) unreachable_ = true;
     if (!written && epoch == batcher_.epoch() && !retired_) {
       kill(make_error(Errc::transport_error, written.error().to_string()), true, outcome);
     }
-    outcome.flush = outcome.flush || batcher_.has_full() ||
-                    (!batcher_.empty() && hub_->options().flush == FlushPolicy::automatic);
+    const bool automatic = hub_->options().flush == FlushPolicy::automatic || unreachable_;
+    outcome.flush = outcome.flush || batcher_.has_full() || (!batcher_.empty() && automatic);
     settle(outcome);
   }
   publish(outcome);

@@ -51,9 +51,11 @@ class PeerMux final : public Source {
   void flush();
   /// Whatever is there leaves with the end of the turn.
   void flush_soon() { schedule_flush(); }
-  /// The peer's last connection is gone: a sign of life is due now. True: no stream is left, and
-  /// none will begin here.
-  bool on_down();
+  /// The peer is connected (again).
+  void on_up();
+  /// Its last connection is gone: a sign of life is due now. Unless it comes back, this one is over
+  /// once all streams have ended.
+  void on_down();
   /// The node ends: everything that is open says so, and leaves.
   void stop(const Error& reason);
 
@@ -71,6 +73,7 @@ class PeerMux final : public Source {
     std::vector<Wake> wakes;
     bool flush = false;
     bool full = false;  ///< something need not wait for the turn's end
+    bool over = false;  ///< nothing will begin here any more
     TimePoint time;     ///< of what arrived
     TimePoint look_at = TimePoint::never();
   };
@@ -118,7 +121,8 @@ class PeerMux final : public Source {
   std::vector<std::shared_ptr<Sender>> senders_;  ///< by slot index
   std::vector<Reader> readers_;                   ///< by slot index
   bool sweep_asked_ = false;
-  bool speak_ = false;  ///< a batch has to leave, even an empty one
+  bool speak_ = false;        ///< a batch has to leave, even an empty one
+  bool unreachable_ = false;  ///< as far as is known
   bool retired_ = false;
   bool sending_ = false;
   bool send_again_ = false;

@@ -60,6 +60,7 @@ void PeerMux::on_batch(const Bytes& payload) {
     }
     outcome.time = now();
     watch_.heard(outcome.time);
+    unreachable_ = false;
     ++counts_.batches_in;
     switch (ingress_.on_batch(reader->header())) {
       case Ingress::Arrival::stale:
@@ -231,21 +232,22 @@ void PeerMux::on_alarm() {
   publish(outcome);
 }
 
-bool PeerMux::on_down() {
+void PeerMux::on_up() {
+  const std::lock_guard lock(mutex_);
+  unreachable_ = false;
+}
+
+void PeerMux::on_down() {
   Outcome outcome;
   {
     const std::lock_guard lock(mutex_);
-    if (egress_.live() + ingress_.live() == 0 && in_flight_ == 0) {
-      retired_ = true;
-      Alarm::stop(alarm_);
-      return true;
-    }
+    unreachable_ = true;
     // Whatever was on the connection may be lost: a batch now shows whether it is.
-    speak_ = true;
-    outcome.flush = true;
+    if (egress_.live() + ingress_.live() != 0) speak_ = true;
+    outcome.flush = speak_ || !batcher_.empty();
+    settle(outcome);
   }
   publish(outcome);
-  return false;
 }
 
 void PeerMux::stop(const Error& reason) {

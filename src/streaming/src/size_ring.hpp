@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// SizeRing: the sizes of frames on their way, oldest first; grows by doubling and keeps its memory.
+// SizeRing: the sizes of frames on their way, oldest first; grows by doubling, and keeps its memory
+// until clear(), which keeps a little.
 // Threading: one thread at a time.
 #pragma once
 
@@ -11,7 +12,11 @@ namespace velo::streaming {
 
 class SizeRing {
  public:
+  /// What clear() keeps at most.
+  static constexpr std::size_t kept_max = 64;
+
   std::size_t size() const noexcept { return count_; }
+  std::size_t capacity() const noexcept { return ring_.capacity(); }
   void push(std::uint32_t value) {
     if (count_ == ring_.size()) grow();
     ring_[(head_ + count_++) & (ring_.size() - 1)] = value;
@@ -26,7 +31,8 @@ class SizeRing {
   void clear() noexcept {
     head_ = 0;
     count_ = 0;
-    if (ring_.size() > 64) ring_ = {};
+    // By moving: what is assigned from braces keeps its capacity.
+    if (ring_.size() > kept_max) ring_ = std::vector<std::uint32_t>();
   }
 
  private:
