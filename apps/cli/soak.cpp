@@ -33,11 +33,12 @@ struct SoakMemoryReport {
   double last_mib = 0;
   double peak_mib = 0;
   double mib_per_minute = 0;
+  double error_mib_per_minute = 0;
   bool judged = false;
   bool ok = true;
 };
 VELO_DESCRIBE(SoakMemoryReport, process, samples, first_mib, last_mib, peak_mib, mib_per_minute,
-              judged, ok);
+              error_mib_per_minute, judged, ok);
 
 struct SoakReport {
   double seconds = 0;
@@ -136,10 +137,12 @@ static SoakReport report_of(const SoakOptions& options, SoakCluster& cluster, do
   }
   for (const MemoryTrend& trend : cluster.memory()) {
     report.memory.push_back({trend.process, trend.samples, trend.first_mib, trend.last_mib,
-                             trend.peak_mib, trend.mib_per_minute, trend.judged, trend.ok});
+                             trend.peak_mib, trend.mib_per_minute, trend.error_mib_per_minute,
+                             trend.judged, trend.ok});
     if (!trend.ok) {
       report.complaints.push_back(
-          fmt::format("{} grows by {:.2f} MiB a minute", trend.process, trend.mib_per_minute));
+          fmt::format("{} grows by {:.2f} MiB a minute (give or take {:.2f})", trend.process,
+                      trend.mib_per_minute, 2 * trend.error_mib_per_minute));
     }
   }
   report.ok = report.complaints.empty();
@@ -162,10 +165,11 @@ static void print(const Globals& globals, const SoakReport& report) {
     rows.push_back({each.process, fmt::format("{:.1f}", each.first_mib),
                     fmt::format("{:.1f}", each.last_mib), fmt::format("{:.1f}", each.peak_mib),
                     fmt::format("{:+.2f}", each.mib_per_minute),
+                    fmt::format("{:.2f}", 2 * each.error_mib_per_minute),
                     each.judged ? verdict(each.ok) : "too short to judge"});
   }
-  print_line(table({"memory (MiB)", "from", "to", "peak", "a minute", ""}, rows,
-                   {false, true, true, true, true, false}));
+  print_line(table({"memory (MiB)", "from", "to", "peak", "a minute", "give or take", ""}, rows,
+                   {false, true, true, true, true, true, false}));
   for (const std::string& each : report.complaints) print_line("not so: " + each);
   print_line(verdict(report.ok));
 }

@@ -2,7 +2,6 @@
 // What a soak is judged by must be able to say no.
 
 #include "soak_oracle.hpp"
-#include "soak_memory.hpp"
 
 #include <gtest/gtest.h>
 
@@ -116,26 +115,6 @@ TEST(SoakLog, LinesAreReadAsTheyWereWritten) {
                            "end cow 1\n", "end transfer \n"}) {
     EXPECT_FALSE(parse_soak_line(text)) << text;
   }
-}
-
-TEST(SoakMemory, GrowthIsTheLineThroughWhatFollowsTheWarmUp) {
-  std::vector<MemorySample> samples;
-  for (int second = 0; second <= 400; ++second) {
-    // It fills up in the warm-up, then grows by 3 MiB a minute, and shakes.
-    const double warm = second < 100 ? second * 0.5 : 50;
-    samples.push_back({static_cast<double>(second), 20 + warm + second * 0.05 + second % 3});
-  }
-  const MemoryTrend grows = trend_of("x", samples);
-  EXPECT_NEAR(grows.mib_per_minute, 3, 0.05);
-  EXPECT_TRUE(grows.judged);
-  EXPECT_FALSE(grows.ok);
-  for (MemorySample& each : samples) each.mib -= each.seconds * 0.05;
-  const MemoryTrend stays = trend_of("x", samples);
-  EXPECT_NEAR(stays.mib_per_minute, 0, 0.05);
-  EXPECT_TRUE(stays.judged && stays.ok);
-  samples.resize(120);
-  EXPECT_FALSE(trend_of("x", samples).judged);
-  EXPECT_TRUE(trend_of("x", {}).ok);
 }
 
 }  // namespace soak_oracle_test
