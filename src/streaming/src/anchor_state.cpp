@@ -17,7 +17,7 @@ namespace anchor_detail {
 constexpr std::size_t shared_frames_max = 16;
 /// Larger ones are never copied: they are most of their batch.
 constexpr std::size_t copied_bytes_max = 8'192;
-/// What was taken is told from here on, or when there is nothing left to take.
+/// What was taken is told from here on, or when there is nothing left to take of its sender.
 constexpr std::uint64_t report_bytes = 4'096;
 
 static bool ends_sender(FrameKind kind) noexcept {
@@ -88,12 +88,13 @@ void Anchor::wake_reader(std::vector<Wake>& wakes) {
 
 Anchor::Report Anchor::account(const Entry& entry) {
   Attachment& from = *entry.from;
+  --from.queued;
   ++from.taken_frames;
   from.taken_bytes += entry.size;
   Report report;
   const bool ends = anchor_detail::ends_sender(entry.kind);
   if (from.taken_frames < std::max(1U, options_.frames / 8) &&
-      from.taken_bytes < anchor_detail::report_bytes && !queue_.empty() && !ends) {
+      from.taken_bytes < anchor_detail::report_bytes && from.queued != 0 && !ends) {
     return report;
   }
   report.source = from.source;
@@ -270,6 +271,7 @@ TimePoint Anchor::expire(TimePoint now, std::vector<Wake>& wakes) {
 
 void Anchor::add(Attachment& from, FrameKind kind, Bytes body, std::size_t size, TimePoint now) {
   queue_.push_back({kind, static_cast<std::uint32_t>(size), &from, std::move(body)});
+  ++from.queued;
   if (!anchor_detail::ends_sender(kind)) return;
   from.phase = Attachment::Phase::ended;
   tally_->count(anchor_detail::end_of(kind));

@@ -54,6 +54,7 @@ struct Attachment {
   TimePoint since;
   std::shared_ptr<Source> source;
   Slot slot;
+  std::uint32_t queued = 0;        ///< arrived and not taken
   std::uint32_t taken_frames = 0;  ///< and not told
   std::uint64_t taken_bytes = 0;
 };

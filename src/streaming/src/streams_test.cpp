@@ -292,6 +292,21 @@ TEST(Streams, ManySendersEachHaveTheirOwnOrderAndEnd) {
   EXPECT_EQ(frame->item(), 7);
 }
 
+TEST(Streams, CreditOfOneOfManySendersDoesNotWaitForTheOthersItems) {
+  StreamCluster cluster(2);
+  StreamOptions options;
+  options.frames = 16;
+  auto made = cluster.on(0).create_mpsc_anchor<int>(options);
+  auto one = cluster.sender(1, made->handle());
+  auto other = cluster.sender(1, made->handle());
+  ASSERT_TRUE(one.try_send(1));
+  ASSERT_TRUE(other.try_send(2));
+  cluster.sim.run_for(1s);
+  for (int i = 0; i < 2; ++i) ASSERT_TRUE(cluster.wait(made->next()));
+  cluster.sim.run_for(1s);
+  EXPECT_EQ(cluster.on(1).counts().outstanding_bytes, 0u);
+}
+
 TEST(Streams, WhatWasSentBeforeAttachingArrivesBeforeAnyItem) {
   StreamCluster cluster(2);
   std::vector<std::string> heard;
