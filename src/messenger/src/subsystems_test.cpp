@@ -22,6 +22,9 @@ struct Recorder final : Subsystem {
   void on_peer_down(const InstanceId& peer, const Error& /*why*/) override {
     heard.push_back("down " + peer.to_string());
   }
+  void on_peer_replaced(const InstanceId& peer) override {
+    heard.push_back("replaced " + peer.to_string());
+  }
   void on_drain() override { heard.emplace_back("drain"); }
   std::uint64_t unfinished() const noexcept override { return left; }
   void on_stop(const Error& reason) override {
@@ -114,6 +117,31 @@ TEST(Subsystems, BothSidesHearThatAPeerComesAndGoes) {
   ASSERT_TRUE(cluster.until([&] { return there->heard.size() == 2 && here->heard.size() == 2; }));
   EXPECT_EQ(here->heard.back(), "down " + other);
   EXPECT_EQ(there->heard.back(), "down " + own);
+}
+
+TEST(Subsystems, ARunWhosePlaceAnotherTookIsSaidToBeGone) {
+  ClusterOptions options;
+  options.setup = [](sim::SimNode& node, std::size_t, testing::NodeSetup& setup) {
+    transport::TcpOptions tcp = testing::tcp_of(node);
+    tcp.bind = node.endpoint(7000);
+    setup.transport = transport::make_tcp(std::move(tcp));
+  };
+  Cluster cluster(2, std::move(options));
+  cluster.outsiders = true;
+  const auto recorder = attach_to(cluster[0], {});
+  (void)attach_to(cluster[1], handlers_of(answering("_event_test", "")));
+  const InstanceId earlier = cluster.id(1);
+  EXPECT_TRUE(cluster.wait(system_unary(cluster[0], "_event_test").send_to(earlier)));
+  cluster.sim.crash(cluster.sim.node(1));
+  cluster.messengers[1] = nullptr;
+  cluster.messengers[1] = cluster.build(cluster.sim.restart(cluster.sim.node(1)), 1);
+  ASSERT_TRUE(cluster.until([&] { return recorder->heard.size() == 2; }));
+  EXPECT_FALSE(cluster.wait(system_unary(cluster[0], "_event_test").send_to(earlier)));
+  const std::string name = earlier.to_string();
+  ASSERT_TRUE(cluster.until([&] { return recorder->heard.size() >= 3; }));
+  recorder->heard.resize(3);
+  EXPECT_EQ(recorder->heard,
+            std::vector<std::string>({"up " + name, "down " + name, "replaced " + name}));
 }
 
 TEST(Subsystems, OneConnectionOfSeveralIsNotThePeer) {
