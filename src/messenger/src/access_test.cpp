@@ -132,6 +132,18 @@ TEST(AccessPolicy, TheFirstRuleThatMatchesDecides) {
   EXPECT_FALSE(policy.allows(certified("a"), "orders"));
 }
 
+TEST(AccessPolicy, WhatIsForThisHostCanBeTakenFromIt) {
+  EXPECT_TRUE(AccessPolicy().allows(local(7), "_drain"));
+  AccessPolicy policy;
+  policy.allow("_drain", Who::user(7)).deny("_drain", Who::anyone());
+  EXPECT_TRUE(policy.allows(local(7), "_drain"));
+  EXPECT_FALSE(policy.allows(local(8), "_drain"));
+  ConnectionIdentity loopback = stranger();
+  loopback.same_host = true;
+  EXPECT_FALSE(policy.allows(loopback, "_drain"));
+  EXPECT_TRUE(policy.allows(loopback, "_books")) << "of which no rule speaks";
+}
+
 TEST(AccessPolicy, ARuleMeansAnyOfItsCallers) {
   AccessPolicy policy;
   policy.allow("*", {Who::user(7), Who::named("a")}).deny("*", Who::anyone());
