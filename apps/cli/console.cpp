@@ -88,13 +88,27 @@ static std::size_t width(std::string_view text) {
 }  // namespace console_detail
 
 int fail(ExitCode code, std::string_view what, std::string_view hint) {
-  console_detail::put(stderr, fmt::format("velo: {}; hint: {}\n", what, hint));
+  console_detail::put(stderr, fmt::format("velo: {}; hint: {}\n", plain(what), hint));
   return code;
 }
 
 int fail(std::string_view what, const Error& error) {
   const console_detail::Advice given = console_detail::advice(error);
   return fail(given.code, fmt::format("{}: {}", what, error.to_string()), given.hint);
+}
+
+std::string plain(std::string_view text) {
+  std::string shown;
+  shown.reserve(text.size());
+  const auto byte = [&](std::size_t i) { return static_cast<unsigned char>(text[i]); };
+  for (std::size_t i = 0; i < text.size(); ++i) {
+    // Those beyond ASCII, U+0080 to U+009F, as UTF-8.
+    const bool of_two = byte(i) == 0xc2 && i + 1 < text.size() && (byte(i + 1) & 0xe0U) == 0x80;
+    const bool control = byte(i) < 0x20 || byte(i) == 0x7f || of_two;
+    shown += control ? '?' : text[i];
+    if (of_two) ++i;
+  }
+  return shown;
 }
 
 void print_line(std::string_view line) {

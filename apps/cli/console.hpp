@@ -33,6 +33,10 @@ int fail(ExitCode code, std::string_view what, std::string_view hint);
 /// The same for an error of the library, with the code and the hint that it usually deserves.
 int fail(std::string_view what, const Error& error);
 
+/// What others say, without what a terminal would obey: control characters become '?'. fail() does
+/// so by itself.
+std::string plain(std::string_view text);
+
 /// To standard output; a failure to write is remembered for flush_output().
 void print_line(std::string_view line);
 /// False when standard output could not take everything (a full disk, a closed pipe).

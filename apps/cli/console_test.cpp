@@ -24,6 +24,17 @@ TEST(Console, WhatIsNoDurationIsRefused) {
   }
 }
 
+TEST(Console, WhatOthersSayIsShownWithoutWhatATerminalWouldObey) {
+  EXPECT_EQ(plain("\033[2Jgone\r\nand\x07\x7f"), "?[2Jgone??and??");
+  EXPECT_EQ(plain("\xc2\x9b"
+                  "2J"),
+            "?2J");
+  EXPECT_EQ(plain(std::string("a\0b", 3)), "a?b");
+  EXPECT_EQ(plain("\xc2!"), "\xc2!");
+  EXPECT_EQ(plain("gr\xc3\xbc\xc3\x9f \xc2\xa7 \xe2\x82\xac \xc2"),
+            "gr\xc3\xbc\xc3\x9f \xc2\xa7 \xe2\x82\xac \xc2");
+}
+
 TEST(Console, FiguresAreShownToThreeDigits) {
   EXPECT_EQ(show_duration(std::chrono::nanoseconds(950)), "950 ns");
   EXPECT_EQ(show_duration(std::chrono::nanoseconds(1234)), "1.23 us");

@@ -3,32 +3,11 @@
 
 #include "client.hpp"
 #include "commands.hpp"
+#include "explain_text.hpp"
 
 #include <velo/velo.hpp>
 
-#include <fmt/format.h>
-
 namespace velo::cli {
-
-namespace explain_detail {
-
-static void show(const PathReport& report) {
-  std::vector<std::vector<std::string>> rows;
-  for (const PathCandidate& each : report.candidates) {
-    const std::string state = each.chosen ? "chosen" : each.usable ? "usable" : "rejected";
-    const std::size_t colon = each.reason.find(": ");
-    rows.push_back({each.transport, state, each.is_private ? "private" : "",
-                    colon == std::string::npos ? each.reason : each.reason.substr(colon + 2)});
-  }
-  print_line(fmt::format("{} -> {}: {}", report.from, report.to,
-                         report.chosen.empty() ? report.why : report.chosen));
-  if (!rows.empty()) print_line(table({"TRANSPORT", "STATE", "NOTE", "WHY"}, rows));
-  print_line(fmt::format("choice {}, {} probes, {} moves, {} failovers, {} sends resumed",
-                         report.epoch, report.probes, report.upgrades, report.failovers,
-                         report.resumed));
-}
-
-}  // namespace explain_detail
 
 int run_explain_path(const Globals& globals, const ExplainOptions& options) {
   Client client(options.where, globals.node);
@@ -52,7 +31,7 @@ int run_explain_path(const Globals& globals, const ExplainOptions& options) {
   if (globals.output == OutputFormat::json) {
     print_line(to_json(report));
   } else {
-    explain_detail::show(report);
+    print_line(explain_text(report));
   }
   return exit_ok;
 }

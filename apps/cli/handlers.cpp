@@ -37,7 +37,7 @@ int run_handlers(const Globals& globals, const HandlersOptions& options) {
   std::vector<std::vector<std::string>> rows;
   rows.reserve(shown.size());
   for (const HandlerShown& handler : shown) {
-    rows.push_back({handler.name, handler.system ? "velo's own" : ""});
+    rows.push_back({plain(handler.name), handler.system ? "velo's own" : ""});
   }
   print_line(table({"HANDLER", "NOTE"}, rows));
   return exit_ok;

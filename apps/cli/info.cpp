@@ -137,7 +137,7 @@ static int show_peers(const Globals& globals, const InfoOptions& options) {
   std::vector<std::vector<std::string>> rows;
   rows.reserve(shown.size());
   for (const PeerShown& peer : shown) {
-    rows.push_back({peer.instance_id, peer.worker_id, joined(peer.transports)});
+    rows.push_back({peer.instance_id, peer.worker_id, plain(joined(peer.transports))});
   }
   print_line(table({"INSTANCE", "WORKER", "TRANSPORTS"}, rows));
   return exit_ok;

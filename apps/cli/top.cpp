@@ -155,7 +155,7 @@ static void print_peers(const TopShown& node) {
   for (const PeerWatch& peer : node.peers) {
     rows.push_back(
         {peer.peer.to_string().substr(0, 12),
-         peer.transports.empty() ? "-" : fmt::format("{}", fmt::join(peer.transports, ", ")),
+         peer.transports.empty() ? "-" : plain(fmt::format("{}", fmt::join(peer.transports, ", "))),
          show_bytes(peer.queued_bytes), show_count(peer.queued_sends), show_count(peer.running)});
   }
   if (rows.empty()) return;
@@ -185,7 +185,7 @@ static void print_table(const std::vector<TopShown>& nodes) {
                    rows, {false, false, true, true, true, true, true, true, true, true, true}));
   for (const TopShown& node : nodes) {
     if (!node.error.empty()) {
-      print_line(fmt::format("{}: {}", node.instance.substr(0, 12), node.error));
+      print_line(fmt::format("{}: {}", node.instance.substr(0, 12), plain(node.error)));
       continue;
     }
     if (nodes.size() > 1) continue;

@@ -9,7 +9,6 @@
 
 #include <fmt/format.h>
 
-#include <algorithm>
 #include <string>
 #include <vector>
 
@@ -94,12 +93,6 @@ static WhyRecord record_of(const EventWhy& why, const Names& names) {
   for (const auto& cycle : why.cycles) record.cycles.push_back(texts(cycle));
   record.cut_off = why.cut_off;
   return record;
-}
-
-/// What other machines say is shown without what a terminal would obey.
-static std::string plain(std::string text) {
-  std::ranges::replace_if(text, [](unsigned char c) { return c < 0x20 || c == 0x7f; }, '?');
-  return text;
 }
 
 static std::string joined(const std::vector<std::string>& all) {
