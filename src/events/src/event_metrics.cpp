@@ -3,6 +3,8 @@
 
 #include "event_metrics.hpp"
 
+#include <velo/base/observed_series.hpp>
+
 #include <utility>
 
 namespace velo::events {
@@ -51,19 +53,16 @@ constexpr Series all[] = {
 }  // namespace event_metrics_detail
 
 Result<void> EventMetrics::add_to(metrics::Registry& registry) {
-  for (const auto& series : event_metrics_detail::all) {
+  metrics::ObservedSeries series(registry, {{"node", node_}});
+  for (const auto& each : event_metrics_detail::all) {
     metrics::Labels labels;
-    if (series.label != nullptr) labels.emplace_back(series.label, series.value);
-    labels.emplace_back("node", node_);
-    auto observed = registry.observe(
-        series.kind, series.name, series.help, std::move(labels),
-        [this, number = series.number] { return static_cast<std::int64_t>(read_().*number); });
-    if (!observed) {
-      observations_.clear();
-      return observed.error();
-    }
-    observations_.push_back(std::move(*observed));
+    if (each.label != nullptr) labels.emplace_back(each.label, each.value);
+    series.add(each.kind, each.name, each.help, std::move(labels),
+               [this, number = each.number] { return static_cast<std::int64_t>(read_().*number); });
   }
+  auto observed = series.take();
+  if (!observed) return observed.error();
+  observations_ = std::move(*observed);
   return {};
 }
 

@@ -40,43 +40,31 @@ GateMetrics::GateMetrics(const InstanceId& node,
     : node_(node.to_string()), transports_(transports) {}
 
 Result<void> GateMetrics::add_to(metrics::Registry& registry) {
-  for (const auto& transport : transports_) {
-    if (Result<void> added = add(registry, *transport); !added) {
-      observations_.clear();
-      return added;
-    }
-  }
+  metrics::ObservedSeries series(registry, {{"node", node_}});
+  for (const auto& transport : transports_) add(series, *transport);
+  auto observed = series.take();
+  if (!observed) return observed.error();
+  observations_ = std::move(*observed);
   return {};
 }
 
-Result<void> GateMetrics::add(metrics::Registry& registry, const transport::Transport& transport) {
-  const auto observe = [&](metrics::Kind kind, const char* name, const char* help,
-                           metrics::Labels labels,
-                           std::move_only_function<std::int64_t()> read) -> Result<void> {
-    labels.emplace_back("node", node_);
-    labels.emplace_back("transport", transport.key());
-    auto observed = registry.observe(kind, name, help, std::move(labels), std::move(read));
-    if (!observed) return observed.error();
-    observations_.push_back(std::move(*observed));
-    return {};
-  };
+void GateMetrics::add(metrics::ObservedSeries& series, const transport::Transport& transport) {
+  const std::string key(transport.key());
   for (const auto& total : gate_metrics_detail::totals) {
-    const auto read = [&transport, number = total.number] {
-      return static_cast<std::int64_t>(transport.gate_counts().*number);
-    };
-    if (auto added = observe(total.kind, total.name, total.help, {}, read); !added) return added;
+    series.add(total.kind, total.name, total.help, {{"transport", key}},
+               [&transport, number = total.number] {
+                 return static_cast<std::int64_t>(transport.gate_counts().*number);
+               });
   }
   for (std::size_t i = 0; i < transport::gate_refusals; ++i) {
     const auto reason = static_cast<transport::GateRefusal>(i);
-    const auto read = [&transport, reason] {
-      return static_cast<std::int64_t>(transport.gate_counts().refused_for(reason));
-    };
-    auto added = observe(metrics::Kind::counter, "velo_gate_refused_total",
-                         "Connections that a listener did not let in, or put out, by reason.",
-                         {{"reason", std::string(transport::name_of(reason))}}, read);
-    if (!added) return added;
+    series.add(metrics::Kind::counter, "velo_gate_refused_total",
+               "Connections that a listener did not let in, or put out, by reason.",
+               {{"transport", key}, {"reason", std::string(transport::name_of(reason))}},
+               [&transport, reason] {
+                 return static_cast<std::int64_t>(transport.gate_counts().refused_for(reason));
+               });
   }
-  return {};
 }
 
 }  // namespace velo::messenger

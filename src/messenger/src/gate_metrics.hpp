@@ -7,6 +7,7 @@
 
 #include <velo/base/ids.hpp>
 #include <velo/base/metrics.hpp>
+#include <velo/base/observed_series.hpp>
 #include <velo/transport/transport.hpp>
 
 #include <memory>
@@ -28,7 +29,7 @@ class GateMetrics {
   Result<void> add_to(metrics::Registry& registry);
 
  private:
-  Result<void> add(metrics::Registry& registry, const transport::Transport& transport);
+  static void add(metrics::ObservedSeries& series, const transport::Transport& transport);
 
   const std::string node_;
   const std::vector<std::unique_ptr<transport::Transport>>& transports_;

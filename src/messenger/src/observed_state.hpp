@@ -7,6 +7,7 @@
 
 #include <velo/base/ids.hpp>
 #include <velo/base/metrics.hpp>
+#include <velo/base/observed_series.hpp>
 
 #include <cstddef>
 #include <cstdint>
@@ -33,23 +34,20 @@ class ObservedState {
   /// Before add_to().
   void add(metrics::Kind kind, const char* name, const char* help, metrics::Labels labels,
            Number number) {
-    labels.emplace_back("node", node_);
     series_.push_back({kind, name, help, std::move(labels), std::move(number)});
   }
 
   /// The first series that the registry refuses fails it. Once.
   Result<void> add_to(metrics::Registry& registry) {
-    observations_.reserve(series_.size());
+    metrics::ObservedSeries all(registry, {{"node", node_}});
     for (std::size_t i = 0; i < series_.size(); ++i) {
-      const Series& series = series_[i];
-      auto observed = registry.observe(series.kind, series.name, series.help, series.labels,
-                                       [this, i] { return value(i); });
-      if (!observed) {
-        observations_.clear();
-        return observed.error();
-      }
-      observations_.push_back(std::move(*observed));
+      Series& each = series_[i];
+      all.add(each.kind, each.name, each.help, std::move(each.labels),
+              [this, i] { return value(i); });
     }
+    auto observed = all.take();
+    if (!observed) return observed.error();
+    observations_ = std::move(*observed);
     return {};
   }
 

@@ -3,6 +3,8 @@
 
 #include <velo/queue/metrics.hpp>
 
+#include <velo/base/observed_series.hpp>
+
 #include <chrono>
 #include <cstdint>
 #include <functional>
@@ -83,17 +85,15 @@ Result<std::vector<metrics::Observation>> publish_metrics(metrics::Registry& reg
                                                           std::shared_ptr<WorkQueue> queue) {
   if (queue == nullptr) return velo::make_error(velo::Errc::invalid_argument, "no queue");
   const auto watched = std::make_shared<metrics_detail::Watched>(std::move(queue));
-  std::vector<metrics::Observation> observations;
-  for (const metrics_detail::Series& series : metrics_detail::all) {
-    metrics::Labels labels = {{"queue", name}};
-    if (!series.state.empty()) labels.emplace_back("state", series.state);
-    auto observed = registry.observe(
-        series.kind, series.name, series.help, std::move(labels),
-        [watched, read = series.read] { return static_cast<std::int64_t>(read(watched->look())); });
-    if (!observed) return observed.error();
-    observations.push_back(std::move(*observed));
+  metrics::ObservedSeries series(registry, {{"queue", name}});
+  for (const metrics_detail::Series& each : metrics_detail::all) {
+    metrics::Labels labels;
+    if (!each.state.empty()) labels.emplace_back("state", each.state);
+    series.add(each.kind, each.name, each.help, std::move(labels), [watched, read = each.read] {
+      return static_cast<std::int64_t>(read(watched->look()));
+    });
   }
-  return observations;
+  return series.take();
 }
 
 }  // namespace velo::queue

@@ -3,6 +3,8 @@
 
 #include "tally.hpp"
 
+#include <velo/base/observed_series.hpp>
+
 #include <string>
 #include <vector>
 
@@ -60,39 +62,30 @@ void Tally::got(bool well, std::uint64_t bytes, Duration took) noexcept {
 Result<std::shared_ptr<void>> Tally::publish(metrics::Registry& registry, const InstanceId& node,
                                              const std::function<RendezvousUse()>& use) {
   auto published = std::make_shared<Published>(*this, use);
-  Result<void> all;
-  const auto observe = [&](metrics::Kind kind, const char* name, const char* help,
-                           metrics::Labels labels, std::move_only_function<std::int64_t()> read) {
-    if (!all) return;
-    labels.emplace_back("node", node.to_string());
-    auto added = registry.observe(kind, name, help, std::move(labels), std::move(read));
-    if (!added) {
-      all = added.error();
-    } else {
-      published->observations.push_back(std::move(*added));
-    }
-  };
+  metrics::ObservedSeries series(registry, {{"node", node.to_string()}});
   for (std::size_t i = 0; i < operations; ++i) {
     for (const bool well : {true, false}) {
       const Number& number = ends_[i][well ? 0 : 1];
-      observe(metrics::Kind::counter, "velo_rendezvous_operations_total",
-              "Operations on large data, by how they ended.",
-              {{"operation", tally_detail::names[i]}, {"outcome", well ? "success" : "error"}},
-              [&number] { return tally_detail::of(number); });
+      series.add(metrics::Kind::counter, "velo_rendezvous_operations_total",
+                 "Operations on large data, by how they ended.",
+                 {{"operation", tally_detail::names[i]}, {"outcome", well ? "success" : "error"}},
+                 [&number] { return tally_detail::of(number); });
     }
   }
   for (const bool out : {true, false}) {
     const Number& number = out ? sent_ : received_;
-    observe(metrics::Kind::counter, "velo_rendezvous_bytes_total",
-            "Bytes of large data that were given to readers, and read from owners.",
-            {{"direction", out ? "sent" : "received"}},
-            [&number] { return tally_detail::of(number); });
+    series.add(metrics::Kind::counter, "velo_rendezvous_bytes_total",
+               "Bytes of large data that were given to readers, and read from owners.",
+               {{"direction", out ? "sent" : "received"}},
+               [&number] { return tally_detail::of(number); });
   }
   for (const auto& each : tally_detail::nows) {
-    observe(metrics::Kind::gauge, each.name, each.help, {},
-            [use, read = each.read] { return read(use()); });
+    series.add(metrics::Kind::gauge, each.name, each.help, {},
+               [use, read = each.read] { return read(use()); });
   }
-  if (!all) return all.error();
+  auto observed = series.take();
+  if (!observed) return observed.error();
+  published->observations = std::move(*observed);
   auto took = registry.latency("velo_rendezvous_operation_duration_seconds",
                                "How long reading took, from the first request to the last write.",
                                {{"node", node.to_string()}, {"operation", "get"}});

@@ -3,6 +3,8 @@
 
 #include "tally.hpp"
 
+#include <velo/base/observed_series.hpp>
+
 #include <string>
 #include <utility>
 #include <vector>
@@ -100,42 +102,34 @@ void Tally::attached(Duration took) noexcept {
 Result<std::shared_ptr<void>> Tally::publish(metrics::Registry& registry, const InstanceId& node,
                                              const std::function<StreamCounts()>& counts) {
   auto published = std::make_shared<Published>(*this, counts);
-  Result<void> all;
-  const auto observe = [&](metrics::Kind kind, const char* name, const char* help,
-                           metrics::Labels labels, std::move_only_function<std::int64_t()> read) {
-    if (!all) return;
-    labels.emplace_back("node", node.to_string());
-    auto added = registry.observe(kind, name, help, std::move(labels), std::move(read));
-    if (!added) {
-      all = added.error();
-    } else {
-      published->observations.push_back(std::move(*added));
-    }
-  };
+  metrics::ObservedSeries series(registry, {{"node", node.to_string()}});
   const auto of = [](const Number& number) {
     return [&number] { return static_cast<std::int64_t>(number.load(std::memory_order_relaxed)); };
   };
   for (const auto& line : streams_tally_detail::lines) {
     metrics::Labels labels;
     if (line.label != nullptr) labels.emplace_back(line.label, line.value);
-    observe(line.kind, line.name, line.help, std::move(labels),
-            [counts, number = line.number] { return static_cast<std::int64_t>(counts().*number); });
+    series.add(line.kind, line.name, line.help, std::move(labels), [counts, number = line.number] {
+      return static_cast<std::int64_t>(counts().*number);
+    });
   }
   for (std::size_t i = 0; i < operations_.size(); ++i) {
     for (const bool well : {true, false}) {
-      observe(metrics::Kind::counter, "velo_streaming_anchor_operations_total",
-              "Anchors made, and senders that asked to attach to them, by what came of it.",
-              {{"operation", streams_tally_detail::operations[i]},
-               {"outcome", well ? "success" : "error"}},
-              of(operations_[i][well ? 0 : 1]));
+      series.add(metrics::Kind::counter, "velo_streaming_anchor_operations_total",
+                 "Anchors made, and senders that asked to attach to them, by what came of it.",
+                 {{"operation", streams_tally_detail::operations[i]},
+                  {"outcome", well ? "success" : "error"}},
+                 of(operations_[i][well ? 0 : 1]));
     }
   }
   for (std::size_t i = 0; i < ends_.size(); ++i) {
-    observe(metrics::Kind::counter, "velo_streaming_stream_ends_total",
-            "Streams to own anchors that ended, by how.", {{"end", streams_tally_detail::ends[i]}},
-            of(ends_[i]));
+    series.add(metrics::Kind::counter, "velo_streaming_stream_ends_total",
+               "Streams to own anchors that ended, by how.",
+               {{"end", streams_tally_detail::ends[i]}}, of(ends_[i]));
   }
-  if (!all) return all.error();
+  auto observed = series.take();
+  if (!observed) return observed.error();
+  published->observations = std::move(*observed);
   auto took = registry.latency("velo_streaming_anchor_operation_duration_seconds",
                                "How long attaching to an anchor took.",
                                {{"node", node.to_string()}, {"operation", "attach"}});

@@ -6,6 +6,7 @@
 #include "retry_after.hpp"
 
 #include <velo/base/log.hpp>
+#include <velo/base/observed_series.hpp>
 #include <velo/telemetry/limits.hpp>
 
 #include <fmt/format.h>
@@ -145,16 +146,15 @@ Result<void> ExportEngine::publish(metrics::Registry& registry) {
        {},
        &ExportCounts::failed_exports},
   };
-  std::vector<metrics::Observation> made;
+  metrics::ObservedSeries series(registry);
   for (const Series& each : all) {
-    auto observed = registry.observe(
-        each.kind, each.name, each.help, each.labels,
-        [this, pick = each.pick] { return static_cast<std::int64_t>(counts().*pick); });
-    if (!observed) return observed.error();
-    made.push_back(std::move(*observed));
+    series.add(each.kind, each.name, each.help, each.labels,
+               [this, pick = each.pick] { return static_cast<std::int64_t>(counts().*pick); });
   }
+  auto made = series.take();
+  if (!made) return made.error();
   const std::lock_guard lock(observations_mutex_);
-  std::ranges::move(made, std::back_inserter(observations_));
+  std::ranges::move(*made, std::back_inserter(observations_));
   return {};
 }
 
