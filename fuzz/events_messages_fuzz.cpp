@@ -11,6 +11,7 @@
 #include <algorithm>
 #include <cstddef>
 #include <cstdint>
+#include <vector>
 
 namespace velo::events::events_messages_fuzz {
 
@@ -52,7 +53,7 @@ class Machine {
   Machine& operator=(const Machine&) = delete;
 
   void take(std::uint8_t which, WorkerId from, ByteSpan body) {
-    switch (which % 8) {
+    switch (which % 9) {
       case 0:
         if (const auto message = read<protocol::Subscribe>(body))
           watch(message->handle, from, true);
@@ -84,7 +85,10 @@ class Machine {
         }
         break;
       case 6: answer(body); break;
-      default: report(body); break;
+      case 7: report(body); break;
+      default:
+        if (const auto message = read<protocol::Heard>(body)) heard(*message, from);
+        break;
     }
     VELO_CHECK(subscribers_.subscription_count() <= table_.slots().pending_count() * 256);
     VELO_CHECK(table_.slots().pending_count() <= 3);
@@ -108,7 +112,7 @@ class Machine {
       table_.complete(*slot, outcome, effects);
       for (const Notice& notice : subscribers_.completed(event, outcome, at_)) {
         VELO_CHECK(notice.event == event);
-        subscribers_.told(notice);
+        told_.push_back(notice);
       }
       const auto end =
           protocol::decode<protocol::Completion>(protocol::completion(event, outcome).span());
@@ -121,6 +125,17 @@ class Machine {
   static void check(const Outcome& outcome) {
     const auto again = protocol::outcome_of(protocol::answer_of(outcome));
     VELO_CHECK(again.code == outcome.code && again.reason() == outcome.reason());
+  }
+
+  /// Acknowledges what was told to that peer, and nothing else.
+  void heard(const protocol::Heard& message, WorkerId from) {
+    for (const codec::U128 handle : message.handles) {
+      const auto event = EventHandle::from_u128(handle);
+      subscribers_.told(from, event);
+      std::erase_if(told_, [&](const Notice& one) { return one.to == from && one.event == event; });
+    }
+    VELO_CHECK(subscribers_.unacknowledged_count() == told_.size());
+    VELO_CHECK(subscribers_.expected_count() <= told_.size());
   }
 
   static void answer(ByteSpan body) {
@@ -149,6 +164,7 @@ class Machine {
                  return options;
                }()};
   Subscribers subscribers_;
+  std::vector<Notice> told_;
 };
 
 static void check(ByteSpan input) {
@@ -159,7 +175,7 @@ static void check(ByteSpan input) {
         std::to_integer<std::size_t>(input[1]) << 8U | std::to_integer<std::size_t>(input[2]);
     const ByteSpan body = input.subspan(3, std::min(wanted, input.size() - 3));
     input = input.subspan(3 + body.size());
-    machine.take(which, WorkerId(2 + which / 8U), body);
+    machine.take(which, WorkerId(2 + which / 9U), body);
   }
 }
 

@@ -342,20 +342,24 @@ TEST(DistributedEvents, OnlyTheOwnerSaysThatAnEventIsOver) {
   const Event event = machines.make(0);
   auto awaiter = machines[1].awaiter(event.handle());
   ASSERT_TRUE(machines.subscribed(0));
-  const auto forged =
-      machines.cluster.wait(messenger::system_sync(machines.cluster[2], protocol::completion_name)
-                                .raw_payload(protocol::completion(event.handle(), Outcome::ready()))
-                                .send_to(machines.cluster.id(1)));
-  ASSERT_FALSE(forged);
-  EXPECT_TRUE(forged.error().is(messenger::Errc::permission_denied)) << forged.error().to_string();
+  for (const std::string_view name : {protocol::completion_name, protocol::over_name}) {
+    const auto forged = machines.cluster.wait(
+        messenger::system_sync(machines.cluster[2], name)
+            .raw_payload(protocol::completion(event.handle(), Outcome::ready()))
+            .send_to(machines.cluster.id(1)));
+    ASSERT_FALSE(forged);
+    EXPECT_TRUE(forged.error().is(messenger::Errc::permission_denied))
+        << forged.error().to_string();
+  }
   EXPECT_FALSE(awaiter.done());
   EXPECT_EQ(*machines.cluster.wait(machines[1].poll(event.handle())), EventStatus::pending);
 }
 
 TEST(DistributedEvents, UnreadableMessagesAreRefused) {
   Machines machines(2);
-  for (const std::string_view name : {protocol::subscribe_name, protocol::completion_name,
-                                      protocol::request_name, protocol::unwatch_name}) {
+  for (const std::string_view name :
+       {protocol::subscribe_name, protocol::completion_name, protocol::request_name,
+        protocol::unwatch_name, protocol::over_name, protocol::heard_name}) {
     for (const std::string& body :
          {std::string("{}"), std::string("["), std::string(20'000, ' ')}) {
       const auto sent = machines.cluster.wait(messenger::system_sync(machines.cluster[1], name)

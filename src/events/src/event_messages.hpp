@@ -30,6 +30,8 @@ inline constexpr std::string_view request_name = "_event_trigger_request";
 inline constexpr std::string_view watch_name = "_event_watch";
 inline constexpr std::string_view unwatch_name = "_event_unwatch";
 inline constexpr std::string_view complete_name = "_event_complete";
+inline constexpr std::string_view over_name = "_event_over";
+inline constexpr std::string_view heard_name = "_event_heard";
 inline constexpr std::string_view why_name = "_event_why";
 
 struct Subscribe {
@@ -72,6 +74,12 @@ struct OneEvent {
   codec::U128 handle = 0;
 };
 VELO_DESCRIBE(OneEvent, handle);
+
+/// Acknowledges completions.
+struct Heard {
+  std::vector<codec::U128> handles;
+};
+VELO_DESCRIBE(Heard, handles);
 
 /// Of a watch: how the event is. Of a completion: nothing but a possible error.
 struct Answer {

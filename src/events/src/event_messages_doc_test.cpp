@@ -34,6 +34,7 @@ static void check(const std::string& kind, const std::string& text) {
   if (kind == "completion") return expect_same<protocol::Completion>(text);
   if (kind == "request") return expect_same<protocol::TriggerRequest>(text);
   if (kind == "watch") return expect_same<protocol::Watch>(text);
+  if (kind == "heard") return expect_same<protocol::Heard>(text);
   if (kind == "answer") return expect_same<protocol::Answer>(text);
   if (kind == "complete") return expect_same<protocol::Complete>(text);
   ADD_FAILURE() << "no such kind: " << kind;
@@ -50,7 +51,7 @@ TEST(EventsPage, ItsExamplesAreWhatIsSpoken) {
     check(kind, line.substr(6));
     ++seen[kind];
   }
-  EXPECT_EQ(seen.size(), 6u);
+  EXPECT_EQ(seen.size(), 7u);
 }
 
 }  // namespace velo::events::events_doc_test

@@ -164,36 +164,44 @@ void Network::notify(std::vector<Notice> notices) {
     }
     send_notice(*out, notices[i], body);
   }
+  arm();
 }
 
 void Network::send_notice(Messenger& out, const Notice& notice, const Bytes& body) {
   ++messages_;
+  const auto name = notice.is_public ? protocol::completion_name : protocol::over_name;
+  Op<void> send = messenger::system_fire(out, name)
+                      .raw_payload(body)
+                      .worker(notice.to)
+                      .timeout(limits::answer_patience)
+                      .send();
+  // The usual case: it is written, and nothing has to be changed but of a public one.
+  if (send.done() && !notice.is_public) {
+    if (const auto sent = std::move(send).get(); !sent) notice_ended(notice, sent);
+    return;
+  }
   under_way_.fetch_add(1);
-  auto ended = [self = shared_from_this(), notice](const Result<void>& sent) {
+  engine_->step([&](Table&, Subscribers& subscribers, Effects&) { subscribers.leaving(notice); });
+  std::move(send).then(shard(), [self = shared_from_this(), notice](const Result<void>& sent) {
+    self->under_way_.fetch_sub(1);
     self->notice_ended(notice, sent);
-  };
-  auto send = notice.is_public ? messenger::system_fire(out, protocol::completion_name)
-                               : messenger::system_sync(out, protocol::completion_name);
-  send.raw_payload(body)
-      .worker(notice.to)
-      .timeout(limits::answer_patience)
-      .send()
-      .then(shard(), std::move(ended));
+  });
 }
 
 void Network::notice_ended(const Notice& notice, const Result<void>& sent) {
-  under_way_.fetch_sub(1);
-  const bool over =
-      sent || is_public_answer(sent.error()) || network_detail::is_refusal(sent.error());
-  const std::uint64_t draw = over ? 0 : engine_->world().random().next();
+  const bool refused =
+      !sent && (is_public_answer(sent.error()) || network_detail::is_refusal(sent.error()));
+  const std::uint64_t draw = sent || refused ? 0 : engine_->world().random().next();
   engine_->step([&](Table&, Subscribers& subscribers, Effects&) {
-    if (over) {
-      subscribers.told(notice);
+    if (sent) {
+      subscribers.left(notice, now());
+    } else if (refused) {
+      subscribers.told(notice.to, notice.event);
     } else {
       subscribers.untold(notice, now(), draw);
     }
   });
-  if (!over) arm();
+  arm();
 }
 
 void Network::on_peer_up(const InstanceId& peer) {
@@ -205,8 +213,11 @@ void Network::on_peer_up(const InstanceId& peer) {
 }
 
 void Network::on_peer_down(const InstanceId& peer, const Error& /*why*/) {
-  engine_->step([&](Table& table, Subscribers&, Effects& effects) {
+  engine_->step([&](Table& table, Subscribers& subscribers, Effects& effects) {
     table.remotes().peer_down(peer.worker_id(), now(), effects.asks);
+    if (!subscribers.expects(peer.worker_id())) return;
+    const std::uint64_t draw = engine_->world().random().next();
+    subscribers.peer_down(peer.worker_id(), now(), draw);
   });
   arm();
 }
@@ -241,7 +252,15 @@ void Network::on_drain() {
   }
 }
 
+std::uint64_t Network::unfinished() const noexcept {
+  const std::size_t expected = engine_->step(
+      [](Table&, Subscribers& subscribers, Effects&) { return subscribers.expected_count(); });
+  const std::lock_guard lock(receipts_mutex_);
+  return under_way_.load() + expected + receipts_.size();
+}
+
 void Network::on_stop(const Error& reason) {
+  if (const auto out = messenger(); out != nullptr) stop_receipts(*out);
   engine_->shut_down(
       Outcome::poisoned(make_reason("the owner of the event is shutting down")),
       Outcome::failed(velo::make_error(velo::Errc::shutting_down, reason.to_string())));

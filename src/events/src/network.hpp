@@ -1,12 +1,14 @@
 // SPDX-License-Identifier: Apache-2.0
 // Network: the subsystem of a messenger that carries events to and from other machines: questions
-// to owners and their answers, completions to subscribers until they are acknowledged, and word of
-// peers. What follows from any of it is decided in Table, Remotes and Subscribers.
-// Threading: any thread; the timer is shard 0's.
+// to owners and their answers, completions to subscribers until they are acknowledged,
+// acknowledgements of others', and word of peers. What follows from any of it is decided in Table,
+// Remotes, Subscribers and Receipts.
+// Threading: any thread; the timer is shard 0's, that of acknowledgements whichever shard's heard.
 #pragma once
 
 #include "engine.hpp"
 #include "event_messages.hpp"
+#include "receipts.hpp"
 
 #include <velo/messenger/messenger.hpp>
 #include <velo/messenger/subsystem.hpp>
@@ -37,7 +39,7 @@ class Network final : public messenger::Subsystem,
   void on_peer_down(const InstanceId& peer, const Error& why) override;
   void on_peer_replaced(const InstanceId& peer) override;
   void on_drain() override;
-  std::uint64_t unfinished() const noexcept override { return under_way_.load(); }
+  std::uint64_t unfinished() const noexcept override;
   void on_stop(const Error& reason) override;
   Result<std::shared_ptr<void>> publish_metrics(metrics::Registry& registry) override;
 
@@ -67,12 +69,21 @@ class Network final : public messenger::Subsystem,
   void remote_ended(const EventHandle& event, const Outcome& outcome);
   void send_notice(Messenger& out, const Notice& notice, const Bytes& body);
   void notice_ended(const Notice& notice, const Result<void>& sent);
+
+  /// Its owner is told that this was heard, soon.
+  void acknowledge(const EventHandle& event);
+  void send_receipts(Messenger& out, std::vector<Receipt> receipts);
+  void receipts_due();
+  void stop_receipts(Messenger& out);
   void complete_publicly(const EventHandle& event, const Outcome& outcome,
                          std::shared_ptr<Promise<void>> promise);
 
   // What others send.
   Result<void> on_subscribe(Context& context);
+  Result<EventHandle> on_any_completion(Context& context);
   Result<void> on_completion(Context& context);
+  Result<void> on_over(Context& context);
+  Result<void> on_heard(Context& context);
   Result<void> on_trigger_request(Context& context);
   Result<Bytes> on_watch(Context& context);
   Result<void> on_unwatch(Context& context);
@@ -97,6 +108,13 @@ class Network final : public messenger::Subsystem,
   TimePoint armed_ = TimePoint::never();
   std::optional<Shard::TimerId> timer_;
   std::shared_ptr<Network> kept_by_timer_;
+
+  mutable std::mutex receipts_mutex_;
+  Receipts receipts_;
+  Shard* receipts_shard_ = nullptr;  ///< where the timer runs
+  Shard::TimerId receipts_timer_ = 0;
+  std::shared_ptr<Network> kept_by_receipts_;
+  bool receipts_stopped_ = false;
 
   std::atomic<std::uint64_t> messages_{0};
   std::atomic<std::uint64_t> under_way_{0};  ///< what a drain waits for

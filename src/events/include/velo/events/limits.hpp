@@ -54,6 +54,16 @@ constexpr Duration subscription_lease = std::chrono::minutes(3);
 /// How long a completion is repeated to a subscriber that does not acknowledge it. Policy: then it
 /// is given up.
 constexpr Duration completion_patience = std::chrono::seconds(30);
+/// How long an acknowledgement waits for others that the same message can carry. Policy: then they
+/// leave.
+constexpr Duration receipt_delay = std::chrono::milliseconds(1);
+/// Completions that one message acknowledges. Policy: as many leave at once.
+constexpr std::size_t receipts_per_message = 256;
+/// Acknowledgements that wait, of all owners together. Policy: then all of them leave at once.
+constexpr std::size_t receipts_max = 4'096;
+/// How long a completion may be unacknowledged while nothing is known to be lost; twice as long
+/// after each repetition. Policy: then it is repeated, within completion_patience.
+constexpr Duration receipt_patience = std::chrono::seconds(1);
 /// The pause before the first repetition of anything; drawn at random from its second half, and
 /// twice as long after each further one. Policy: pauses grow no longer than repeat_pause_longest.
 constexpr Duration repeat_pause_first = std::chrono::milliseconds(50);
