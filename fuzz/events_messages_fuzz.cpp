@@ -53,7 +53,7 @@ class Machine {
   Machine& operator=(const Machine&) = delete;
 
   void take(std::uint8_t which, WorkerId from, ByteSpan body) {
-    switch (which % 9) {
+    switch (which % 8) {
       case 0:
         if (const auto message = read<protocol::Subscribe>(body))
           watch(message->handle, from, true);
@@ -82,13 +82,12 @@ class Machine {
       case 5:
         if (const auto message = read<protocol::OneEvent>(body)) {
           subscribers_.remove(EventHandle::from_u128(message->handle), from);
+        } else if (const auto several = read<protocol::Heard>(body)) {
+          heard(*several, from);
         }
         break;
       case 6: answer(body); break;
-      case 7: report(body); break;
-      default:
-        if (const auto message = read<protocol::Heard>(body)) heard(*message, from);
-        break;
+      default: report(body); break;
     }
     VELO_CHECK(subscribers_.subscription_count() <= table_.slots().pending_count() * 256);
     VELO_CHECK(table_.slots().pending_count() <= 3);
@@ -175,7 +174,7 @@ static void check(ByteSpan input) {
         std::to_integer<std::size_t>(input[1]) << 8U | std::to_integer<std::size_t>(input[2]);
     const ByteSpan body = input.subspan(3, std::min(wanted, input.size() - 3));
     input = input.subspan(3 + body.size());
-    machine.take(which, WorkerId(2 + which / 9U), body);
+    machine.take(which, WorkerId(2 + which / 8U), body);
   }
 }
 
