@@ -68,7 +68,7 @@ Result<void> Impl::publish_metrics(metrics::Registry& registry) {
   const std::lock_guard lock(metrics_mutex_);
   if (metrics_ != nullptr) return make_error(velo::Errc::already_exists, "published before");
   auto fresh = std::make_unique<NodeMetrics>(
-      registry, self_.instance_id, transports_, [this] { return books(); },
+      registry, self_.instance_id, transports_, calls_->ledger(), [this] { return books(); },
       [this] { return Watching::look(*this); });
   auto added = fresh->add_own();
   for (const auto& subsystem : subsystems_.all()) {

@@ -45,6 +45,14 @@ static bool is_noted(Link& link, const protocol::RequestHeader& request) {
   return link.received->note(request.id, lane);
 }
 
+/// This side drains: the request is echoed as refused.
+static void turn_away(Link& link, const transport::InFrame& request) {
+  if (const FrameMeter* meter = link.meter()) meter->drained.add();
+  transport::OutFrame rejected(transport::FrameType::shutting_down, request.header(), ByteSpan());
+  rejected.lane = transport::OutFrame::any_lane;
+  (void)link.send(rejected);
+}
+
 }  // namespace dispatch_detail
 
 void Impl::on_accepted(transport::ConnectionPtr connection) {
@@ -68,6 +76,7 @@ void Impl::on_frame(Link& link, const transport::InFrame& frame) {
 
 void Impl::malformed(Link& link, const Error& error) {
   calls_->ledger().malformed();
+  if (const FrameMeter* meter = link.meter()) meter->unreadable.add();
   VELO_LOG_WARN(messenger, "malformed message, closing", {"remote", link.connection().remote()},
                 {"error", error.to_string()});
   link.connection().close(error);
@@ -146,10 +155,7 @@ void Impl::on_request(Link& link, const transport::InFrame& frame) {
     calls_->ledger().requested(link.account, static_cast<Pattern>(header->response_type));
     if (draining()) {
       calls_->ledger().request_ended(link.account, ReceivedEnd::rejected);
-      transport::OutFrame rejected(transport::FrameType::shutting_down, frame.header(), ByteSpan());
-      rejected.lane = transport::OutFrame::any_lane;
-      (void)link.send(rejected);
-      return;
+      return dispatch_detail::turn_away(link, frame);
     }
     if (!dispatch_detail::is_noted(link, *header)) [[unlikely]] {
       calls_->ledger().request_ended(link.account, ReceivedEnd::rejected);

@@ -94,6 +94,9 @@ void Impl::resolve(std::shared_ptr<Peer> peer) {
                                          : discovery_->discover_by_worker_id(worker);
   std::move(lookup).then(
       shard(peer->shard), [impl = shared_from_this(), peer, attempt](Result<PeerInfo> found) {
+        Incidents& incidents = impl->calls().ledger().incidents;
+        const bool usable = found && found->worker_id() == peer->worker;
+        incidents.count(usable ? Incident::peer_found : Incident::peer_not_found);
         if (!found) {
           return impl->fail_attempt(peer, attempt,
                                     make_error(Errc::unknown_peer, found.error().to_string()));
@@ -209,6 +212,7 @@ bool Impl::send_hello(const std::shared_ptr<Peer>& peer, const std::shared_ptr<L
     end_call(id, make_error(Errc::not_sent, "closed before the greeting"), false);
   }
   link->hello_sent = true;
+  calls_->ledger().incidents.count(Incident::greeting_sent);
   Op<Reply>(*slot, [](OpState& state) -> Result<Reply> {
     return take_reply(state);
   }).then(shard(peer->shard), [then = std::move(then)](Result<Reply> reply) mutable {
@@ -252,6 +256,7 @@ Result<HandlersResponse> Impl::read_answer(Link& link, const Peer& peer, const R
 
 Result<void> Impl::take_greeting(Peer& peer, Link& link, const Reply& reply) {
   auto response = read_answer(link, peer, reply);
+  calls_->ledger().incidents.count(response ? Incident::greeted : Incident::greeting_failed);
   if (!response) return response.error();
   if (extensions_) link.agreement = agree(offer_, response->offer);
   if (link.agreement.windowed()) {
@@ -355,10 +360,13 @@ bool Impl::send_pending(Link& link, PendingSend& send) {
   outgoing.payload = &send.payload;
   outgoing.may_be_lost = send.may_be_lost;
   outgoing.again = send.again != PendingSend::Again::no;
-  if (transmit(link, *slot, send.id, outgoing, SlotHold::loose) == Transmitted::link_closed) {
-    if (link.agreement.path) return false;
-    end_call(send.id, make_error(Errc::not_sent, "the connection closed before it was used"));
+  if (transmit(link, *slot, send.id, outgoing, SlotHold::loose) != Transmitted::link_closed) {
+    if (!outgoing.system && !outgoing.again) calls_->ledger().incidents.count(Incident::waited);
+    return true;
   }
+  if (link.agreement.path) return false;
+  calls_->ledger().incidents.count(Incident::connection_gone);
+  end_call(send.id, make_error(Errc::not_sent, "the connection closed before it was used"));
   return true;
 }
 

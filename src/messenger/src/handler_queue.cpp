@@ -5,6 +5,7 @@
 
 #include "impl.hpp"
 #include "inbound_call.hpp"
+#include "meters.hpp"
 
 #include <algorithm>
 
@@ -42,6 +43,7 @@ void HandlerQueue::submit(InboundCall* call) {
   const std::uint64_t key = key_of(*call);
   const TimePoint now = impl_.world().clock().now();
   LaneItem* displaced = nullptr;
+  bool created = false;
   std::optional<Error> refusal;
   {
     const std::lock_guard lock(mutex_);
@@ -50,12 +52,19 @@ void HandlerQueue::submit(InboundCall* call) {
     } else {
       const LaneSet::Entered entered = lanes_.enter(key, *call, now);
       displaced = entered.displaced;
+      created = entered.created;
+      if (displaced != nullptr || entered.admission != LaneSet::Admission::queued) {
+        impl_.calls().ledger().incidents.count(Incident::lane_shed);
+      }
       if (entered.admission == LaneSet::Admission::lane_full) {
         refusal = make_error(Errc::overloaded, "too many requests wait for this handler");
       } else if (entered.admission == LaneSet::Admission::too_many_lanes) {
         refusal = make_error(Errc::overloaded, "too many senders wait for this handler");
       }
     }
+  }
+  if (created && call->handler().order()) {
+    if (const HandlerMeter* meter = call->handler().meter()) meter->lanes_created.add();
   }
   if (refusal) {
     call->reject(*refusal);

@@ -147,8 +147,8 @@ class Impl final : public CallTableEvents,
   static transport::Admission refuse_reply(Link& link, transport::FrameType type, ByteSpan header,
                                            transport::Admission admission) noexcept;
   /// One that is too large is replaced by a reply that says so.
-  static transport::Admission send_reply_on(Link& link, transport::FrameType type, ByteSpan header,
-                                            const Bytes& payload) noexcept;
+  transport::Admission send_reply_on(Link& link, transport::FrameType type, ByteSpan header,
+                                     const Bytes& payload) noexcept;
 
   // --- drain.cpp, of what is being handled
   void inbound_ended() noexcept;

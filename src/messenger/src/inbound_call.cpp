@@ -122,6 +122,15 @@ void InboundCall::reject(const Error& error) noexcept {
   ended(ReceivedEnd::rejected);
 }
 
+void InboundCall::note_failure(const Error& error) noexcept {
+  Incidents& incidents = impl_.calls().ledger().incidents;
+  if (error.is(Errc::handler_threw)) {
+    incidents.count(handler_.order() ? Incident::ordered_handler_threw : Incident::handler_threw);
+  } else if (error.is(Errc::bad_request)) {
+    incidents.count(Incident::unreadable_input);
+  }
+}
+
 void InboundCall::settle(HandlerResult result) noexcept {
   if (began_ != TimePoint()) [[unlikely]] {
     const Duration took = impl_.world().clock().now() - std::exchange(began_, TimePoint());
@@ -131,6 +140,8 @@ void InboundCall::settle(HandlerResult result) noexcept {
   if (request_.trace != nullptr) [[unlikely]] {
     request_.trace->handler_over(result ? nullptr : &result.error());
   }
+  if (!result) [[unlikely]]
+    note_failure(result.error());
   if (!win()) return;
   if (link_owner_) link_.leave(*this);
   send_reply(result, false);

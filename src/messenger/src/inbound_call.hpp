@@ -110,6 +110,8 @@ class InboundCall : public LaneItem {
  private:
   InboundCall(std::shared_ptr<Impl> impl, std::shared_ptr<Link> link, const Handler& handler,
               Request&& request, const transport::InFrame& frame);
+  /// Of the handler.
+  void note_failure(const Error& error) noexcept;
   void ended(ReceivedEnd end) noexcept;
   void note_begin() noexcept;
   void trace_over(const Error* error) const noexcept {

@@ -29,6 +29,7 @@ void LaneSet::place(Lane& lane, TimePoint now, bool again) noexcept {
 LaneSet::Entered LaneSet::enter(std::uint64_t key, LaneItem& item, TimePoint now) {
   VELO_DCHECK(item.state == LaneItem::State::outside);
   auto found = lanes_.find(key);
+  const bool created = found == lanes_.end();
   if (found == lanes_.end()) {
     if (lanes_.size() >= options_.lanes_max) {
       if (idle_.empty()) return {Admission::too_many_lanes};
@@ -40,7 +41,7 @@ LaneSet::Entered LaneSet::enter(std::uint64_t key, LaneItem& item, TimePoint now
     idle_.push_back(found->second);
   }
   Lane& lane = found->second;
-  Entered entered{Admission::queued};
+  Entered entered{Admission::queued, nullptr, created};
   if (lane.depth >= options_.max_depth) {
     if (!options_.displace_oldest) return {Admission::lane_full};
     entered.displaced = lane.queue.front();

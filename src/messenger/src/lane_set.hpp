@@ -93,6 +93,7 @@ class LaneSet {
   struct Entered {
     Admission admission;
     LaneItem* displaced = nullptr;  ///< out again, to make room
+    bool created = false;           ///< the lane began with it
   };
 
   explicit LaneSet(const Options& options) noexcept : options_(options) {}

@@ -4,6 +4,7 @@
 // Threading: any thread; a sum read while others count may be a moment old.
 #pragma once
 
+#include "incidents.hpp"
 #include "latency_samples.hpp"
 
 #include <velo/base/stripe.hpp>
@@ -98,12 +99,17 @@ class Ledger {
   // What is_timed().
   LatencySamples call_times;
   LatencySamples request_times;
+  Incidents incidents;
 
   // Rare, so not striped.
   void malformed() noexcept { malformed_.fetch_add(1, std::memory_order_relaxed); }
   void waited_for_slot() noexcept { waited_slot_.fetch_add(1, std::memory_order_relaxed); }
   void waited_for_connection() noexcept {
     waited_connection_.fetch_add(1, std::memory_order_relaxed);
+  }
+
+  std::uint64_t malformed_count() const noexcept {
+    return malformed_.load(std::memory_order_relaxed);
   }
 
   /// Without in_flight and running, which the messenger knows.

@@ -48,6 +48,9 @@ void Link::on_closed(transport::Connection& /*connection*/, const Error& reason)
   // The registry's reference may be the last one.
   const std::shared_ptr<Link> alive = shared_from_this();
   const std::shared_ptr<Impl> impl = std::move(keepalive_);
+  if (reason.is(transport::Errc::malformed_frame) || reason.is(transport::Errc::frame_too_large)) {
+    if (const FrameMeter* meter = this->meter()) meter->unreadable.add();
+  }
   drain_written();
   impl_.on_link_closed(*this, reason);
 }

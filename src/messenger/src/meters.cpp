@@ -67,6 +67,12 @@ Result<std::unique_ptr<HandlerMeter>> HandlerMeter::make(metrics::Registry& regi
                "From a request's arrival to its turn, where handlers are ordered or limited.",
                labels);
   }
+  if (handler.order()) {
+    series.add(
+        meter->lanes_created, "velo_messenger_ordered_lanes_created_total",
+        "Lanes of an ordered handler that began, first ones and after idle ones were forgotten.",
+        labels);
+  }
   if (!series.result()) return series.result().error();
   return meter;
 }
@@ -103,6 +109,13 @@ Result<std::unique_ptr<FrameMeter>> FrameMeter::make(metrics::Registry& registry
   bytes(meter->sent_bytes, "outbound");
   series.add(meter->backpressure, "velo_transport_send_backpressure_total",
              "Frames for which the queue to a peer had no room.", {{"transport", transport}});
+  const auto rejections = [&](metrics::Counter& to, const char* reason) {
+    series.add(to, "velo_transport_rejections_total", "Frames that went nowhere, by why.",
+               {{"transport", transport}, {"reason", reason}});
+  };
+  rejections(meter->unsent, "send_error");
+  rejections(meter->drained, "drain_rejected");
+  rejections(meter->unreadable, "decode_error");
   if (!series.result()) return series.result().error();
   return meter;
 }
@@ -121,6 +134,7 @@ void FrameMeter::count(const transport::OutFrame& frame,
     return;
   }
   refused[type].add();
+  unsent.add();
   if (admission == transport::Admission::over_budget) backpressure.add();
 }
 

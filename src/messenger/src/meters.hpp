@@ -23,8 +23,9 @@ struct HandlerMeter {
   metrics::Counter failed;
   metrics::Counter request_bytes;
   metrics::Counter response_bytes;
-  metrics::Latency duration;   ///< of the handler alone
-  metrics::Latency lane_wait;  ///< from arrival to its turn; only of those that queue
+  metrics::Latency duration;       ///< of the handler alone
+  metrics::Latency lane_wait;      ///< from arrival to its turn; only of those that queue
+  metrics::Counter lanes_created;  ///< only of ordered ones
 
   static Result<std::unique_ptr<HandlerMeter>> make(metrics::Registry& registry,
                                                     const Handler& handler);
@@ -39,6 +40,10 @@ struct FrameMeter {
   metrics::Counter received_bytes;
   metrics::Counter sent_bytes;
   metrics::Counter backpressure;
+  // Frames that went nowhere, by reason:
+  metrics::Counter unsent;
+  metrics::Counter drained;     ///< a request, since this side was draining
+  metrics::Counter unreadable;  ///< and the connection was closed
 
   static Result<std::unique_ptr<FrameMeter>> make(metrics::Registry& registry,
                                                   const std::string& transport);

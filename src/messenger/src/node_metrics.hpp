@@ -1,11 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
-// All that one messenger publishes: its books, how full it is, what the gates of its transports
-// saw, and what its subsystems say of themselves.
+// All that one messenger publishes: its books, what went wrong on the way, how full it is, what the
+// gates of its transports saw, and what its subsystems say of themselves.
 // Threading: under the messenger's lock for metrics.
 #pragma once
 
 #include "books_metrics.hpp"
 #include "gate_metrics.hpp"
+#include "incident_metrics.hpp"
 #include "meters.hpp"
 #include "watch_metrics.hpp"
 
@@ -22,12 +23,13 @@ namespace velo::messenger {
 
 class NodeMetrics {
  public:
-  /// As BooksMetrics and GateMetrics; the registry outlives it.
+  /// As BooksMetrics, IncidentMetrics and GateMetrics; the registry outlives it.
   NodeMetrics(metrics::Registry& registry, const InstanceId& node,
               const std::vector<std::unique_ptr<transport::Transport>>& transports,
-              std::function<Books()> read, std::function<NodeWatch()> look)
+              const Ledger& ledger, std::function<Books()> read, std::function<NodeWatch()> look)
       : registry_(registry),
         books_(node, std::move(read)),
+        incidents_(node, ledger),
         watch_(node, std::move(look)),
         gates_(node, transports) {
     for (const auto& transport : transports) keys_.emplace_back(transport->key());
@@ -42,6 +44,7 @@ class NodeMetrics {
   /// All series of the messenger's own or none. Once.
   Result<void> add_own() {
     Result<void> added = books_.add_to(registry_);
+    if (added) added = incidents_.add_to(registry_);
     if (added) added = watch_.add_to(registry_);
     return added ? gates_.add_to(registry_) : added;
   }
@@ -89,6 +92,7 @@ class NodeMetrics {
   };
   std::shared_ptr<Meters> meters_ = std::make_shared<Meters>();
   BooksMetrics books_;
+  IncidentMetrics incidents_;
   ObservedState<NodeWatch> watch_;
   GateMetrics gates_;
   std::map<std::string, std::shared_ptr<void>> subsystems_;

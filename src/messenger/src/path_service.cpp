@@ -76,7 +76,7 @@ void PathEngine::answer_path(Link& link, MessageId id, const PathAnswer& answer)
   protocol::ResponseHeader reply;
   reply.id = id;
   const std::size_t size = protocol::encode_response(reply, stack);
-  (void)Impl::send_reply_on(link, transport::FrameType::response, ByteSpan(stack).first(size),
+  (void)impl_.send_reply_on(link, transport::FrameType::response, ByteSpan(stack).first(size),
                             body);
 }
 
@@ -92,7 +92,7 @@ void PathEngine::send_kept(Link& link, transport::FrameType type, ByteSpan heade
                            const Bytes& payload) noexcept {
   const MessageId id = path_service_detail::id_of(type, header);
   const LinkPtr successor = link.received->keep(id, type, header, payload);
-  (void)Impl::send_reply_on(successor ? *successor : link, type, header, payload);
+  (void)impl_.send_reply_on(successor ? *successor : link, type, header, payload);
 }
 
 void PathEngine::serve_resume(Link& link, MessageId request, const PathMessage& message) {
@@ -143,7 +143,7 @@ void PathEngine::take_over(Link& dead, const Waiting& asked) {
   answer.fates = Bytes::copy(bytes);
   answer_path(*asked.by, asked.request, answer);
   for (const ReceiveLog::Reply& reply : again) {
-    (void)Impl::send_reply_on(*asked.by, reply.type, reply.header.span(), reply.payload);
+    (void)impl_.send_reply_on(*asked.by, reply.type, reply.header.span(), reply.payload);
   }
 }
 

@@ -18,6 +18,7 @@ std::optional<Error> Impl::refusal_of(const Link& link, std::string_view name,
   }
   if (denied) return make_error(Errc::permission_denied, "\"" + std::string(name) + "\"");
   if (handler != nullptr) return std::nullopt;
+  calls_->ledger().incidents.count(Incident::unknown_handler);
   return make_error(Errc::unknown_handler, "no handler \"" + std::string(name) + "\"");
 }
 

@@ -10,6 +10,15 @@
 #include <array>
 
 namespace velo::messenger {
+namespace replies_detail {
+
+static Incident what_is_unsent(transport::FrameType type, ByteSpan header) noexcept {
+  if (type == transport::FrameType::ack) return Incident::ack_unsent;
+  const auto response = protocol::decode_response(header);
+  return response && response->outcome == 0 ? Incident::reply_unsent : Incident::error_unsent;
+}
+
+}  // namespace replies_detail
 
 transport::Admission Impl::send_reply_on(Link& link, transport::FrameType type, ByteSpan header,
                                          const Bytes& payload) noexcept {
@@ -19,6 +28,9 @@ transport::Admission Impl::send_reply_on(Link& link, transport::FrameType type, 
     frame.lane = transport::OutFrame::any_lane;
     admission = link.send(frame).admission;
   }
+  if (admission == transport::Admission::accepted) [[likely]]
+    return admission;
+  calls_->ledger().incidents.count(replies_detail::what_is_unsent(type, header));
   if (admission != transport::Admission::too_large &&
       admission != transport::Admission::over_budget) {
     return admission;

@@ -234,6 +234,7 @@ void Impl::send_or_enqueue(const CallSpec& spec, std::shared_ptr<Peer> peer, Cal
       link_lost(peer, *link);
     }
   }
+  calls_->ledger().incidents.count(Incident::connection_gone);
   end_call(id, make_error(Errc::not_sent, "the peer's connections keep closing"));
 }
 

@@ -73,6 +73,7 @@ void Impl::pump_window(Link& link) {
       break;
     }
     if (sent == Transmitted::link_closed) {
+      calls_->ledger().incidents.count(Incident::connection_gone);
       end_call(send->id, make_error(Errc::not_sent, "the connection closed before it was used"));
     }
   }
