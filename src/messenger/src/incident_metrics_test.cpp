@@ -5,6 +5,7 @@
 #include "testing/raw_peer.hpp"
 
 #include <velo/base/metrics.hpp>
+#include <velo/discovery/backends/static.hpp>
 
 #include <gtest/gtest.h>
 
@@ -67,8 +68,10 @@ TEST_F(Incidents, HandlersThatThrowAreCountedTheOrderedOnesApart) {
 }
 
 TEST_F(Incidents, APayloadThatTheHandlerCannotReadIsCounted) {
-  ASSERT_TRUE(cluster[1].register_handler(
-      Handler::typed_unary("typed", [](TypedContext<Body>& context) { return *context; }).build()));
+  ASSERT_TRUE(
+      cluster[1].register_handler(Handler::typed_unary("typed", [](TypedContext<Body>& context) {
+                                    return context.input;
+                                  }).build()));
   EXPECT_EQ(call("typed", "\xc1"), "messenger.bad_request");
   EXPECT_EQ(failures("deserialize", "typed_input"), 1);
 }
@@ -80,7 +83,7 @@ TEST_F(Incidents, WhatALaneHasNoRoomForIsCounted) {
   ASSERT_TRUE(cluster[1].register_handler(
       Handler::unary_handler_async(
           "wait", [&gate](Context context) { return wait_at(std::move(context), &gate); })
-          .ordered(one)
+          .ordered_with(one)
           .build()));
   const auto begin = [&] { return cluster[0].unary("wait").instance(cluster.id(1)).send(); };
   auto runs = begin();
@@ -99,8 +102,10 @@ TEST_F(Incidents, WhatALaneHasNoRoomForIsCounted) {
 TEST_F(Incidents, LanesAreCountedWhenTheyBeginAlsoAfterTheyWereForgotten) {
   OrderedConfig brief;
   brief.idle_lane_ttl = 1s;
-  ASSERT_TRUE(cluster[1].register_handler(
-      Handler::unary_handler("lanes", [](Context&) { return Bytes(); }).ordered(brief).build()));
+  ASSERT_TRUE(
+      cluster[1].register_handler(Handler::unary_handler("lanes", [](Context&) { return Bytes(); })
+                                      .ordered_with(brief)
+                                      .build()));
   const auto created = [&] {
     return registry.snapshot().value("velo_messenger_ordered_lanes_created_total",
                                      {{"handler", "lanes"}});
@@ -117,7 +122,7 @@ TEST_F(Incidents, LanesAreCountedWhenTheyBeginAlsoAfterTheyWereForgotten) {
 TEST_F(Incidents, WhatIsNoMessageIsCountedHereAndAtTheTransport) {
   RawPeer raw(cluster);
   auto& end = raw.dial(cluster[1]);
-  end.greet(raw.info, std::nullopt);
+  end.greet(raw.info, local_offer(raw.info.worker_id().value()));
   (void)raw.next(end);
   end.send(transport::FrameType::message, as_bytes(std::string_view("no header")));
   ASSERT_TRUE(cluster.until([&] { return end.over(); }));
@@ -187,45 +192,17 @@ TEST_F(Incidents, RequestsThatADrainTurnsAwayAreCounted) {
   EXPECT_TRUE(cluster.wait(std::move(drained)));
 }
 
-/// Knows one peer.
-class OneDiscovery final : public discovery::PeerDiscovery {
- public:
-  OneDiscovery(Executor& callbacks, std::optional<PeerInfo>& known)
-      : callbacks_(callbacks), known_(known) {}
-  std::string_view name() const noexcept override { return "one"; }
-  Op<std::unique_ptr<discovery::Registration>> announce(const PeerInfo& /*self*/) override {
-    return Op<std::unique_ptr<discovery::Registration>>::ready(
-        callbacks_, std::unique_ptr<discovery::Registration>());
-  }
-  Op<PeerInfo> discover_by_instance_id(const InstanceId& id) override {
-    if (known_ && known_->instance_id == id) return Op<PeerInfo>::ready(callbacks_, *known_);
-    return Op<PeerInfo>::ready(callbacks_, velo::make_error(velo::Errc::not_found));
-  }
-  Op<PeerInfo> discover_by_worker_id(WorkerId /*id*/) override {
-    return Op<PeerInfo>::ready(callbacks_, velo::make_error(velo::Errc::not_found));
-  }
-  Op<std::vector<PeerInfo>> list() override {
-    return Op<std::vector<PeerInfo>>::ready(callbacks_, std::vector<PeerInfo>());
-  }
-  std::unique_ptr<discovery::Registration> watch(Executor& /*executor*/,
-                                                 discovery::PeerWatcher /*watcher*/) override {
-    return nullptr;
-  }
-
- private:
-  Executor& callbacks_;
-  std::optional<PeerInfo>& known_;
-};
-
 TEST(IncidentsOfDiscovery, WhomItFindsAndWhomNotIsCounted) {
-  std::optional<PeerInfo> known;
+  metrics::Registry registry;
+  std::shared_ptr<discovery::StaticDiscovery> everybody;
   ClusterOptions options;
   options.introduced = false;
-  options.setup = [&known](sim::SimNode& node, std::size_t index, NodeSetup& setup) {
-    if (index == 0) setup.discovery = std::make_shared<OneDiscovery>(node.pool(), known);
+  options.setup = [&everybody](sim::SimNode& node, std::size_t, NodeSetup& setup) {
+    if (!everybody) everybody = std::move(*discovery::StaticDiscovery::create(node.pool()));
+    setup.discovery = everybody;
   };
   Cluster cluster(2, std::move(options));
-  metrics::Registry registry;
+  cluster.sim.run_for(1s);
   ASSERT_TRUE(cluster[0].publish_metrics(registry));
   ASSERT_TRUE(cluster[1].register_handler(echo()));
   const auto resolutions = [&](const char* result) {
@@ -233,7 +210,6 @@ TEST(IncidentsOfDiscovery, WhomItFindsAndWhomNotIsCounted) {
         "velo_messenger_client_resolution_total",
         {{"node", cluster.id(0).to_string()}, {"path", "discovery"}, {"outcome", result}});
   };
-  known = cluster[1].peer_info();
   EXPECT_TRUE(cluster.wait(cluster[0].unary("echo").instance(cluster.id(1)).send()));
   EXPECT_EQ(resolutions("success"), 1);
   EXPECT_EQ(resolutions("error"), 0);
