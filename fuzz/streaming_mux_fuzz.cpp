@@ -24,6 +24,7 @@ static void write_again(const Record& record, Batcher& out) {
     case RecordType::close_slot: out.close_slot(record.slot, record.reason, record.session); break;
     case RecordType::credit_update: out.credit_update(record.slot, record.credit); break;
     case RecordType::slot_heartbeat: out.heartbeat(record.slot); break;
+    case RecordType::hears: break;
   }
 }
 
@@ -61,6 +62,7 @@ struct Ends {
         egress.admit_waiting();
         break;
       case RecordType::slot_heartbeat: ingress.write_credit(); break;
+      case RecordType::hears: break;
     }
   }
 
@@ -101,29 +103,32 @@ static void check(ByteSpan input) {
     input = input.subspan(2 + batch.size());
     auto reader = BatchReader::open(batch);
     if (!reader) continue;
-    const auto arrival = ends.ingress.on_batch(reader->header());
-    if (arrival == Ingress::Arrival::gap || arrival == Ingress::Arrival::new_epoch) {
+    const auto arrival = ends.ingress.on_batch(reader->header(), 7);
+    const bool begins =
+        arrival == Ingress::Arrival::new_epoch || arrival == Ingress::Arrival::restarted;
+    if (arrival == Ingress::Arrival::gap || begins) {
       if (arrival == Ingress::Arrival::gap) ends.ingress.abandon_epoch();
       ends.ingress.reset();
       VELO_CHECK(ends.ingress.held_bytes() == 0 && ends.ingress.live() == 0);
     }
     Batcher again;
     again.restart(reader->header().epoch);
+    again.set_heard(reader->header().hears);
     std::size_t records = 0;
     bool canonical = batch[1] == std::byte{0} && batch.size() <= limits::batch_bytes_max;
     for (Record record; reader->next(record); ++records) {
       write_again(record, again);
       // A close without its session is written with one; sequences of the others are written as 0.
       canonical = canonical && (record.type != RecordType::close_slot || record.body.size() == 9) &&
-                  (record.type == RecordType::data || record.sequence == 0);
-      if (arrival == Ingress::Arrival::next || arrival == Ingress::Arrival::new_epoch) {
-        ends.take(record);
-      }
+                  (record.type == RecordType::data || record.sequence == 0) &&
+                  (record.type != RecordType::hears || record.slot == Slot());
+      if (arrival == Ingress::Arrival::next || begins) ends.take(record);
       ends.check();
     }
     VELO_CHECK(records == reader->header().records);
-    if (records == 0) VELO_CHECK(BatchReader::open(again.take_empty()).has_value());
-    if (canonical && records != 0 && reader->header().sequence == 0) {
+    const bool empty = again.empty();
+    if (empty) VELO_CHECK(BatchReader::open(again.take_empty()).has_value());
+    if (canonical && !empty && reader->header().sequence == 0) {
       VELO_CHECK(as_text(again.take()->span()) == as_text(batch));
     }
   }

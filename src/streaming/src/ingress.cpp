@@ -18,15 +18,19 @@ const Ingress::State* Ingress::find(Slot slot) const noexcept {
   return const_cast<Ingress*>(this)->find(slot);  // NOLINT(cppcoreguidelines-pro-type-const-cast)
 }
 
-Ingress::Arrival Ingress::on_batch(const BatchHeader& header) noexcept {
+Ingress::Arrival Ingress::on_batch(const BatchHeader& header, std::uint64_t ours) noexcept {
   if (epoch_ != header.epoch) {
-    // Its beginning may be lost, or have reached a predecessor of this object: slots that are not
-    // known are answered so.
     const bool was_alive = epoch_.has_value() && !dead_;
     epoch_ = header.epoch;
     dead_ = false;
     next_batch_ = header.sequence + 1;
-    return was_alive ? Arrival::new_epoch : Arrival::next;
+    const bool of_ours = header.hears && header.hears->epoch == ours;
+    if (of_ours && !header.hears->alive) return Arrival::new_epoch;
+    // Its beginning may be lost, or have reached a predecessor of this object: slots that are not
+    // known are answered so.
+    if (!was_alive) return Arrival::next;
+    // Both ends of a node's streams to itself begin anew together.
+    return of_ours || header.epoch == ours ? Arrival::restarted : Arrival::new_epoch;
   }
   if (dead_) return Arrival::stale;
   if (header.sequence != next_batch_) {
@@ -38,6 +42,11 @@ Ingress::Arrival Ingress::on_batch(const BatchHeader& header) noexcept {
 }
 
 void Ingress::abandon_epoch() noexcept { dead_ = true; }
+
+std::optional<HeardEpoch> Ingress::heard() const noexcept {
+  if (!epoch_) return std::nullopt;
+  return HeardEpoch{*epoch_, !dead_};
+}
 
 bool Ingress::open(Slot slot, std::uint64_t session, StreamTerms terms) {
   if (slot.index() >= slots_max_) return false;

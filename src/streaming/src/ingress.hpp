@@ -26,12 +26,15 @@ class Ingress {
   enum class Arrival : std::uint8_t {
     next,       ///< in its place
     stale,      ///< of an epoch that is over; to be ignored
-    new_epoch,  ///< the first of another epoch: whatever the last one carried is lost
+    restarted,  ///< the first of another epoch: the peer's own streams are over
+    new_epoch,  ///< and it takes nothing of ours any more: all streams are over
     gap,        ///< one is missing: the epoch is over
   };
-  /// After new_epoch and gap the owner calls reset(); after a gap everything up to the next epoch
-  /// is stale.
-  Arrival on_batch(const BatchHeader& header) noexcept;
+  /// `ours` is the epoch that we send. Unless it is `next` or `stale` the owner calls reset();
+  /// after a gap everything up to the next epoch is stale.
+  Arrival on_batch(const BatchHeader& header, std::uint64_t ours) noexcept;
+  /// The peer's epoch as far as it is known.
+  std::optional<HeardEpoch> heard() const noexcept;
   /// No more of the current epoch; what the peer sends next has to be a new one.
   void abandon_epoch() noexcept;
 

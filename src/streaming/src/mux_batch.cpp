@@ -12,6 +12,10 @@ namespace velo::streaming {
 namespace mux_batch_detail {
 
 constexpr std::size_t small_batch_bytes = std::size_t{16} << 10;
+constexpr std::size_t heard_bytes = 9;
+/// What a batch may have before its first record of a stream.
+constexpr std::size_t prefix_bytes =
+    BatchReader::header_bytes + BatchReader::record_bytes + heard_bytes;
 
 template <class T>
 static T read(const std::byte* at) noexcept {
@@ -41,6 +45,7 @@ static bool body_fits(std::uint8_t type, ByteSpan body) noexcept {
       return (body.size() == 1 || body.size() == 9) && std::to_integer<int>(body[0]) <= 3;
     case RecordType::credit_update: return body.size() == 4;
     case RecordType::slot_heartbeat: return body.empty();
+    case RecordType::hears: return body.size() == heard_bytes && std::to_integer<int>(body[0]) <= 1;
   }
   return false;
 }
@@ -66,6 +71,10 @@ Result<BatchReader> BatchReader::open(ByteSpan payload) {
     rest = rest.subspan(record_bytes);
     if (rest.size() < size) return malformed("a record is longer than its batch");
     if (!body_fits(type, rest.first(size))) return malformed("a record that is none");
+    if (static_cast<RecordType>(type) == RecordType::hears) {
+      if (i != 0) return malformed("what is heard comes first");
+      header.hears = {read<std::uint64_t>(rest.data() + 1), rest[0] == std::byte{1}};
+    }
     rest = rest.subspan(size);
   }
   if (!rest.empty()) return malformed("bytes after the last record");
@@ -107,17 +116,31 @@ void Batcher::restart(std::uint64_t epoch) noexcept {
   closed_bytes_ = 0;
 }
 
+void Batcher::begin_batch() {
+  open_.resize(BatchReader::header_bytes);
+  if (!heard_) return;
+  std::array<std::byte, mux_batch_detail::heard_bytes> body;
+  body[0] = std::byte{heard_->alive};
+  mux_batch_detail::write(body.data() + 1, heard_->epoch);
+  add(RecordType::hears, Slot(), 0, body.size());
+  open_.insert(open_.end(), body.begin(), body.end());
+}
+
 void Batcher::begin(RecordType type, Slot slot, std::uint32_t sequence, std::size_t body) {
-  constexpr std::size_t header = BatchReader::header_bytes;
+  constexpr std::size_t prefix = mux_batch_detail::prefix_bytes;
   const std::size_t needed = BatchReader::record_bytes + body;
-  if (records_ != 0 &&
-      (open_.size() + needed > header + bytes_max_ || records_ == limits::batch_records_max)) {
+  if (records_ != 0 && (open_.size() + needed > BatchReader::header_bytes + bytes_max_ ||
+                        records_ == limits::batch_records_max)) {
     close();
   }
   if (open_.empty()) {
-    if (open_.capacity() < header) open_.reserve(needed > 512 ? header + bytes_max_ : 1024);
-    open_.resize(header);
+    if (open_.capacity() < prefix) open_.reserve(needed > 512 ? prefix + bytes_max_ : 1024);
+    begin_batch();
   }
+  add(type, slot, sequence, body);
+}
+
+void Batcher::add(RecordType type, Slot slot, std::uint32_t sequence, std::size_t body) {
   std::array<std::byte, BatchReader::record_bytes> head;
   head[0] = static_cast<std::byte>(type);
   mux_batch_detail::write(head.data() + 1, slot.wire());
@@ -158,7 +181,7 @@ void Batcher::credit_update(Slot slot, std::uint32_t frames) {
 void Batcher::heartbeat(Slot slot) { begin(RecordType::slot_heartbeat, slot, 0, 0); }
 
 void Batcher::close() {
-  if (open_.empty()) open_.resize(BatchReader::header_bytes);
+  if (open_.empty()) begin_batch();
   open_[0] = std::byte{BatchReader::version};
   open_[1] = std::byte{0};
   mux_batch_detail::write(open_.data() + 2, static_cast<std::uint16_t>(records_));
@@ -174,7 +197,7 @@ void Batcher::close() {
   }
   const std::size_t size = open_.size();
   closed_.push_back(Bytes::own(std::exchange(open_, {})));
-  open_.reserve(size > bytes_max_ / 2 ? BatchReader::header_bytes + bytes_max_ : size);
+  open_.reserve(size > bytes_max_ / 2 ? mux_batch_detail::prefix_bytes + bytes_max_ : size);
 }
 
 std::optional<Bytes> Batcher::take() {

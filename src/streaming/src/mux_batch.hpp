@@ -23,6 +23,7 @@ enum class RecordType : std::uint8_t {
   close_slot = 2,
   credit_update = 3,
   slot_heartbeat = 4,
+  hears = 5,  ///< the first of its batch, or none
 };
 
 enum class CloseReason : std::uint8_t {
@@ -50,10 +51,19 @@ class Slot {
   std::uint32_t wire_ = 0;
 };
 
+/// The last epoch that a side has heard of the other.
+struct HeardEpoch {
+  std::uint64_t epoch = 0;
+  bool alive = false;  ///< what comes of it is taken
+
+  friend bool operator==(const HeardEpoch&, const HeardEpoch&) = default;
+};
+
 struct BatchHeader {
   std::uint16_t records = 0;
   std::uint64_t epoch = 0;
   std::uint32_t sequence = 0;
+  std::optional<HeardEpoch> hears;  ///< of the receiver; empty: of nothing
 };
 
 struct Record {
@@ -96,6 +106,8 @@ class Batcher {
 
   /// Drops what was not taken; the next batch is the first of `epoch`.
   void restart(std::uint64_t epoch) noexcept;
+  /// Said in each batch that begins from now on.
+  void set_heard(std::optional<HeardEpoch> heard) noexcept { heard_ = heard; }
   std::uint64_t epoch() const noexcept { return epoch_; }
 
   void data(Slot slot, std::uint32_t sequence, ByteSpan frame);
@@ -116,10 +128,13 @@ class Batcher {
 
  private:
   void begin(RecordType type, Slot slot, std::uint32_t sequence, std::size_t body);
+  void add(RecordType type, Slot slot, std::uint32_t sequence, std::size_t body);
+  void begin_batch();
   void close();
 
   std::size_t bytes_max_;
   std::uint64_t epoch_ = 0;
+  std::optional<HeardEpoch> heard_;
   std::uint32_t next_sequence_ = 0;
   std::size_t records_ = 0;
   std::vector<std::byte> open_;

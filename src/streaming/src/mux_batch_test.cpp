@@ -50,6 +50,33 @@ TEST(MuxBatch, EveryRecordIsReadAsItWasWritten) {
   EXPECT_EQ(records[4].session, 12u);
 }
 
+TEST(MuxBatch, WhatIsHeardIsSaidFirstInEachBatch) {
+  Batcher batcher;
+  batcher.restart(1);
+  for (const auto& heard : {HeardEpoch{7, true}, HeardEpoch{UINT64_MAX, false}}) {
+    batcher.set_heard(heard);
+    batcher.heartbeat(Slot(5, 7));
+    for (const Bytes& batch : {*batcher.take(), batcher.take_empty()}) {
+      const auto reader = BatchReader::open(batch);
+      ASSERT_TRUE(reader);
+      EXPECT_EQ(reader->header().hears, heard);
+    }
+  }
+  EXPECT_TRUE(batcher.empty());
+  batcher.set_heard(std::nullopt);
+  EXPECT_EQ(BatchReader::open(batcher.take_empty())->header().hears, std::nullopt);
+}
+
+TEST(MuxBatch, WhatIsHeardStandsNowhereElse) {
+  // A heartbeat, and then what may only come first.
+  const auto late = codec::from_hex(
+      "01000002000000000000000100000000"
+      "04000000010000000000000000"
+      "05000000000000000000000009010000000000000007");
+  ASSERT_TRUE(late);
+  EXPECT_FALSE(BatchReader::open(ByteSpan(*late)));
+}
+
 TEST(MuxBatch, TheBytesAreThoseOfTheProtocolsPage) {
   Batcher batcher;
   batcher.restart(1);

@@ -90,6 +90,8 @@ class PeerMux final : public Source {
   void take_close(const Record& record, Outcome& outcome);
   void violated(const Record& record, const char* why, Outcome& outcome);
   void serve_waiting(Outcome& outcome);
+  /// The peer's streams end.
+  void lose_incoming(std::string_view why, Outcome& outcome);
   /// Everything ends; `tell`: the peer does not know yet.
   void kill(const Error& why, bool tell, Outcome& outcome);
   void end_sender(Slot slot, const Error& why, Outcome& outcome);

@@ -62,7 +62,9 @@ void PeerMux::on_batch(const Bytes& payload) {
     watch_.heard(outcome.time);
     unreachable_ = false;
     ++counts_.batches_in;
-    switch (ingress_.on_batch(reader->header())) {
+    const Ingress::Arrival arrival = ingress_.on_batch(reader->header(), batcher_.epoch());
+    batcher_.set_heard(ingress_.heard());
+    switch (arrival) {
       case Ingress::Arrival::stale:
         // The peer has not heard that its epoch is over.
         speak_ = true;
@@ -72,8 +74,13 @@ void PeerMux::on_batch(const Bytes& payload) {
         ++counts_.gaps;
         kill(peer_mux_receive_detail::lost("a batch was lost"), true, outcome);
         break;
+      case Ingress::Arrival::restarted:
       case Ingress::Arrival::new_epoch:
-        kill(peer_mux_receive_detail::lost("the peer lost the connection"), false, outcome);
+        if (arrival == Ingress::Arrival::new_epoch) {
+          kill(peer_mux_receive_detail::lost("the peer lost the connection"), false, outcome);
+        } else {
+          lose_incoming("the peer lost the connection", outcome);
+        }
         [[fallthrough]];
       case Ingress::Arrival::next:
         for (Record record; reader->next(record);) take_record(record, payload, outcome);
@@ -91,7 +98,12 @@ void PeerMux::take_record(const Record& record, const Bytes& batch, Outcome& out
     case RecordType::data: return take_data(record, batch, outcome);
     case RecordType::open_slot: return take_open(record, outcome);
     case RecordType::close_slot: return take_close(record, outcome);
-    case RecordType::slot_heartbeat: return;
+    case RecordType::hears: return;  // read with the header
+    case RecordType::slot_heartbeat:
+      // Whoever sends nothing else must hear it, too.
+      if (ingress_.knows(record.slot)) return;
+      batcher_.close_slot(record.slot, CloseReason::unknown_slot, 0);
+      return sent(outcome, false);
     case RecordType::credit_update:
       if (!egress_.on_credit(record.slot, record.credit)) ++counts_.violations;
       return;
@@ -196,18 +208,24 @@ void PeerMux::kill(const Error& why, bool tell, Outcome& outcome) {
     end_sender(slot, make_error(Errc::channel_closed, why.context()), outcome);
     senders_[slot.index()].reset();
   }
-  for (const Slot slot : ingress_.reset()) {
-    Reader reader = std::exchange(readers_[slot.index()], {});
-    if (reader.anchor == nullptr) continue;
-    reader.anchor->lost(*reader.attachment, why.context(), now(), outcome.wakes);
-  }
+  lose_incoming(why.context(), outcome);
   batcher_.restart(hub_->draw());
   speak_ = false;
   // Without streams there is nothing to give up, and whoever is gone is not told again and again.
-  if (!tell || !had_streams) return;
-  ingress_.abandon_epoch();
-  speak_ = true;
-  outcome.flush = true;
+  if (tell && had_streams) {
+    ingress_.abandon_epoch();
+    speak_ = true;
+    outcome.flush = true;
+  }
+  batcher_.set_heard(ingress_.heard());
+}
+
+void PeerMux::lose_incoming(std::string_view why, Outcome& outcome) {
+  for (const Slot slot : ingress_.reset()) {
+    Reader reader = std::exchange(readers_[slot.index()], {});
+    if (reader.anchor == nullptr) continue;
+    reader.anchor->lost(*reader.attachment, why, now(), outcome.wakes);
+  }
 }
 
 void PeerMux::on_alarm() {

@@ -56,8 +56,8 @@ static Bytes bytes_of(const Vector& vector) {
 TEST(StreamingPage, BatchesAreWrittenAndReadAsThePageSays) {
   constexpr std::uint64_t epoch = 0x0102030405060708;
   const std::vector<Vector> vectors = read_vectors("batch");
-  ASSERT_EQ(vectors.size(), 4u);
-  Batcher batchers[4];
+  ASSERT_EQ(vectors.size(), 5u);
+  Batcher batchers[5];
   for (Batcher& batcher : batchers) batcher.restart(epoch);
   codec::msgpack::Writer item;
   encode_item(item, 42);
@@ -65,9 +65,10 @@ TEST(StreamingPage, BatchesAreWrittenAndReadAsThePageSays) {
   batchers[0].data(Slot(0, 0), 0, item.span());
   batchers[1].credit_update(Slot(0, 0), 2);
   batchers[2].close_slot(Slot(0, 0), CloseReason::terminal_sent, 7);
-  for (std::size_t i = 0; i < 4; ++i) {
+  batchers[3].set_heard(HeardEpoch{7, false});
+  for (std::size_t i = 0; i < 5; ++i) {
     const Bytes wanted = bytes_of(vectors[i]);
-    const Bytes written = i == 3 ? batchers[i].take_empty() : *batchers[i].take();
+    const Bytes written = i >= 3 ? batchers[i].take_empty() : *batchers[i].take();
     EXPECT_EQ(codec::to_hex(written), codec::to_hex(wanted)) << vectors[i].at("name");
     EXPECT_TRUE(BatchReader::open(wanted)) << vectors[i].at("name");
   }

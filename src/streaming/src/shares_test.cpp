@@ -42,7 +42,7 @@ struct Greedy {
   void deliver() {
     while (auto batch = there.take()) {
       auto reader = BatchReader::open(*batch);
-      ASSERT_EQ(ingress.on_batch(reader->header()), Ingress::Arrival::next);
+      ASSERT_EQ(ingress.on_batch(reader->header(), 2), Ingress::Arrival::next);
       for (Record record; reader->next(record);) {
         if (record.type == RecordType::open_slot) {
           ASSERT_TRUE(ingress.open(record.slot, record.session, StreamTerms()));

@@ -11,6 +11,7 @@
 #include <algorithm>
 #include <chrono>
 #include <map>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -28,7 +29,7 @@ TEST(StreamSlots, ALostBatchEndsTheEpochUntilTheNextOneBegins) {
     BatchHeader header;
     header.epoch = epoch;
     header.sequence = sequence;
-    return ingress.on_batch(header);
+    return ingress.on_batch(header, 99);
   };
   EXPECT_EQ(arrive(5, 0), Ingress::Arrival::next);
   EXPECT_EQ(arrive(5, 1), Ingress::Arrival::next);
@@ -45,6 +46,36 @@ TEST(StreamSlots, ALostBatchEndsTheEpochUntilTheNextOneBegins) {
   ingress.abandon_epoch();
   EXPECT_EQ(arrive(9, 1), Ingress::Arrival::stale);
   EXPECT_EQ(arrive(10, 0), Ingress::Arrival::next);
+}
+
+TEST(StreamSlots, WhoGaveUpOurEpochIsBelievedAndWhoTookItIsToo) {
+  Batcher back;
+  constexpr std::uint64_t ours = 99;
+  const auto arrive = [&](Ingress& ingress, std::uint64_t epoch, std::uint64_t of, bool alive) {
+    BatchHeader header;
+    header.epoch = epoch;
+    header.hears = HeardEpoch{of, alive};
+    return ingress.on_batch(header, ours);
+  };
+  // We gave up its epoch, and it took ours before it gave that up, too.
+  Ingress both(back);
+  EXPECT_EQ(both.heard(), std::nullopt);
+  EXPECT_EQ(arrive(both, 5, 98, true), Ingress::Arrival::next);
+  EXPECT_EQ(both.heard(), (HeardEpoch{5, true}));
+  both.abandon_epoch();
+  EXPECT_EQ(both.heard(), (HeardEpoch{5, false}));
+  EXPECT_EQ(arrive(both, 6, ours, false), Ingress::Arrival::new_epoch);
+  EXPECT_EQ(both.heard(), (HeardEpoch{6, true}));
+  // It gave up an older one of ours: the present one has not reached it yet.
+  Ingress older(back);
+  EXPECT_EQ(arrive(older, 5, 98, true), Ingress::Arrival::next);
+  older.abandon_epoch();
+  EXPECT_EQ(arrive(older, 6, 98, false), Ingress::Arrival::next);
+  // It began anew and takes ours: if we began anew, too, so would it, without end.
+  Ingress restarted(back);
+  EXPECT_EQ(arrive(restarted, 5, ours, true), Ingress::Arrival::next);
+  EXPECT_EQ(arrive(restarted, 6, ours, true), Ingress::Arrival::restarted);
+  EXPECT_EQ(arrive(restarted, 7, 98, true), Ingress::Arrival::new_epoch);
 }
 
 TEST(StreamSlots, AResetNamesEverySlotInUseOnce) {

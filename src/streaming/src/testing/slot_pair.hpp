@@ -34,7 +34,7 @@ struct Pair {
     while (auto batch = there.take()) {
       auto reader = BatchReader::open(*batch);
       ASSERT_TRUE(reader);
-      ASSERT_EQ(ingress.on_batch(reader->header()), Ingress::Arrival::next);
+      ASSERT_EQ(ingress.on_batch(reader->header(), 2), Ingress::Arrival::next);
       for (Record record; reader->next(record);) {
         switch (record.type) {
           case RecordType::open_slot:
