@@ -6,6 +6,7 @@
 #include <velo/scenarios/events.hpp>
 #include <velo/scenarios/messengers.hpp>
 #include <velo/scenarios/quorum_register.hpp>
+#include <velo/scenarios/streams.hpp>
 
 namespace velo::scenarios {
 
@@ -14,6 +15,7 @@ std::vector<std::unique_ptr<sim::Scenario>> all() {
   list.push_back(quorum_register());
   for (auto& scenario : messengers()) list.push_back(std::move(scenario));
   list.push_back(events());
+  list.push_back(streams());
   return list;
 }
 

@@ -79,7 +79,8 @@ INSTANTIATE_TEST_SUITE_P(
                          "calls-under-partition"},
                     Case{"overtaking", PlantedBug::overtaking, "restarts"},
                     Case{"no_barrier", PlantedBug::no_barrier, "path-changes"},
-                    Case{"older_is_ready", PlantedBug::older_is_ready, "events"}),
+                    Case{"older_is_ready", PlantedBug::older_is_ready, "events"},
+                    Case{"early_ending", PlantedBug::early_ending, "streams"}),
     [](const testing::TestParamInfo<Case>& tested) { return tested.param.name; });
 
 }  // namespace velo::planted_bugs_test

@@ -3,6 +3,8 @@
 
 #include "ingress.hpp"
 
+#include <velo/base/planted.hpp>
+
 #include <algorithm>
 #include <utility>
 
@@ -103,6 +105,7 @@ bool Ingress::on_close(Slot slot, std::uint64_t session) {
     return false;
   }
   state->phase = Phase::closed;
+  VELO_PLANT(early_ending, state->finished = true);
   free_if_over(slot, *state);
   return true;
 }

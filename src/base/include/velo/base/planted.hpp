@@ -19,6 +19,7 @@ enum class PlantedBug : std::uint8_t {
   stale_end,           ///< an end that came too late ends the slot's next call
   forgotten_deadline,  ///< the sweep passes over some calls
   overtaking,          ///< what waited for a connection is sent in the wrong order
+  early_ending,        ///< a stream's end is confirmed before its consumer has taken it
   no_barrier,          ///< a change of path does not wait until the old one has delivered
   older_is_ready,      ///< an event's completion ends those who await older ones of its slot, well
 };
