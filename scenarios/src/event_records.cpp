@@ -16,6 +16,8 @@ using namespace std::chrono_literals;  // NOLINT(google-build-using-namespace)
 /// How long after a fault two machines may need to find each other again: what was asked during it
 /// is given up, and the next try waits for its turn.
 constexpr Duration echo = 6s;
+/// How long before a fault what it cut off may have been asked: silence is counted from there.
+constexpr Duration flight = 1s;
 
 static bool is(std::uint32_t named, std::size_t place) noexcept {
   return named == sim::any_node || named == place;
@@ -109,7 +111,8 @@ bool EventJudge::may_have_been_lost(const EventRecord& record, std::size_t place
 
 bool EventJudge::was_cut_off(std::size_t a, std::size_t b, TimePoint until) const {
   // Backwards from fault to fault, as long as they overlap.
-  for (TimePoint reached = until; until - reached < events::limits::owner_patience;) {
+  constexpr Duration cut = events::limits::owner_patience - event_records_detail::flight;
+  for (TimePoint reached = until; until - reached < cut;) {
     TimePoint earlier = reached;
     for (const sim::Fault& fault : plan_) {
       const TimePoint end(fault.at + fault.duration + event_records_detail::echo);
