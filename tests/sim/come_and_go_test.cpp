@@ -3,7 +3,8 @@
 // it: drained, closed, or without a word. What the one that stays takes in memory is what it took
 // before, but for an account of each in its books.
 
-#include <velo/base/log.hpp>
+#include "quiet.hpp"
+
 #include <velo/sim/simulation.hpp>
 #include <velo/velo.hpp>
 
@@ -146,18 +147,6 @@ struct Host {
 
 enum class End : std::uint8_t { drained, closed, silent };
 
-/// While it lives, nobody hears that simulated nodes listen beyond loopback.
-class Quiet {
- public:
-  Quiet() { log::set_level(Room::transport, log::Level::error); }
-  Quiet(const Quiet&) = delete;
-  Quiet& operator=(const Quiet&) = delete;
-  ~Quiet() { log::set_level(Room::transport, before_); }
-
- private:
-  const log::Level before_ = log::level(Room::transport);
-};
-
 struct ComeAndGo : testing::TestWithParam<End> {
   ComeAndGo() = default;
   /// The node goes first, and what it left to do is done, before the simulation ends.
@@ -285,7 +274,7 @@ struct ComeAndGo : testing::TestWithParam<End> {
     return bytes_in_use;
   }
 
-  Quiet quiet;
+  sim_tests::Quiet quiet;
   sim::Simulation sim{7};
   sim::SimNode& guests = sim.add_node("guests");
   sim::SimNode& hosts = sim.add_node("host");

@@ -3,7 +3,8 @@
 // Threading: one thread.
 #pragma once
 
-#include <velo/base/log.hpp>
+#include "quiet.hpp"
+
 #include <velo/scenarios/scenarios.hpp>
 
 #include <memory>
@@ -34,17 +35,5 @@ inline std::unique_ptr<sim::Scenario> find(std::string_view name) {
   }
   throw std::invalid_argument("no scenario " + std::string(name));
 }
-
-/// While it lives, nobody hears that simulated nodes listen beyond loopback.
-class Quiet {
- public:
-  Quiet() { log::set_level(Room::transport, log::Level::error); }
-  Quiet(const Quiet&) = delete;
-  Quiet& operator=(const Quiet&) = delete;
-  ~Quiet() { log::set_level(Room::transport, before_); }
-
- private:
-  const log::Level before_ = log::level(Room::transport);
-};
 
 }  // namespace velo::sim_tests

@@ -46,8 +46,7 @@ constexpr const char* failures_help =
 constexpr const char* resolutions_name = "velo_messenger_client_resolution_total";
 constexpr const char* resolutions_help =
     "How sends found their way: by a connection that was there, by one that was greeted for them, "
-    "by "
-    "discovery; and those whose connection closed before they had left.";
+    "by discovery; and those whose connection closed before they had left.";
 
 }  // namespace incident_metrics_detail
 

@@ -100,8 +100,8 @@ void PeerMux::take_record(const Record& record, const Bytes& batch, Outcome& out
     case RecordType::close_slot: return take_close(record, outcome);
     case RecordType::hears: return;  // read with the header
     case RecordType::slot_heartbeat:
-      // Whoever sends nothing else must hear it, too.
-      if (ingress_.knows(record.slot)) return;
+      // Whoever sends nothing else must hear it, too; with the next one if much is unsent.
+      if (ingress_.knows(record.slot) || batcher_.has_full()) return;
       batcher_.close_slot(record.slot, CloseReason::unknown_slot, 0);
       return sent(outcome, false);
     case RecordType::credit_update:
